@@ -1,0 +1,54 @@
+// The kernels of one instruction set. The table travels in the Context; nothing else chooses.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "core/base/cpu_features.h"
+#include "core/kernels/adamw.h"
+#include "core/kernels/elementwise.h"
+#include "core/kernels/gemm.h"
+#include "core/kernels/mixture.h"
+#include "core/kernels/rms_norm.h"
+#include "core/kernels/rope.h"
+#include "core/kernels/softmax.h"
+#include "core/kernels/swiglu.h"
+
+namespace cadre::kernels {
+
+// What a table lacks comes from the next slower one, so no pointer is ever null.
+struct KernelTable {
+  std::string_view name;  // "scalar", "avx2", "avx512", "amx"
+  GemmFn* gemm;
+  RmsNormFn* rms_norm;
+  RmsNormBackwardFn* rms_norm_backward;
+  RmsNormBackwardWeightFn* rms_norm_backward_weight;
+  RopeFn* rope;
+  SwigluFn* swiglu;
+  SwigluBackwardFn* swiglu_backward;
+  CastFn* cast;
+  AddFn* add;
+  DropoutFn* dropout;
+  SumSquaresFn* sum_squares;
+  SoftmaxFn* softmax;
+  AttentionTileFn* attention_tile;
+  AttentionTileBackwardFn* attention_tile_backward;
+  CrossEntropyFn* cross_entropy;
+  TopKFn* top_k;
+  GatherRowsFn* gather_rows;
+  CombineFn* combine;
+  CombineBackwardFn* combine_backward;
+  AdamWFn* adamw;
+};
+
+// The definition of every kernel: the shortest loops that are obviously right.
+const KernelTable& scalar_table();
+
+// The tables that this processor can run, slowest (scalar) first.
+std::vector<const KernelTable*> supported_tables(const CpuFeatures& features);
+
+// The table of that name; "auto" is the fastest. Throws Error(invalid_input), naming those
+// supported, if there is none of that name, or the processor lacks it.
+const KernelTable& choose_table(const CpuFeatures& features, std::string_view name);
+
+}  // namespace cadre::kernels

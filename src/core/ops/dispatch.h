@@ -1,0 +1,33 @@
+// Dropless dispatch: tokens go to the rows of their experts and come back as weighted sums.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/ops/context.h"
+#include "core/ops/linear.h"
+
+namespace cadre::ops {
+
+// Rows in the order of experts, within an expert in the order of tokens: M = N * k rows.
+struct DispatchPlan {
+  int64_t num_tokens;
+  int64_t top_k;
+  GroupOffsets offsets;         // [E + 1] rows of each expert
+  std::vector<int32_t> source;  // [M] token of each row
+  std::vector<int32_t> slot;    // [N, k] row of each choice
+};
+using DispatchPlanPtr = std::shared_ptr<const DispatchPlan>;
+
+// Counts, sums up and places; experts is [N, k] i32 in [0, num_experts).
+DispatchPlanPtr plan_dispatch(Context& ctx, const Tensor& experts, int64_t num_experts);
+
+// rows[i, :] = x[source[i], :]; x is [N, D]. The derivative sums the k rows of a token in order.
+Tensor permute(Context& ctx, const Tensor& x, const DispatchPlanPtr& plan);
+
+// y[n, :] = sum_j weights[n, j] * rows[slot[n, j], :] in `dtype`; weights is [N, k] f32.
+Tensor combine(Context& ctx, const Tensor& rows, const Tensor& weights, const DispatchPlanPtr& plan,
+               DType dtype);
+
+}  // namespace cadre::ops

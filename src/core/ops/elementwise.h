@@ -1,0 +1,20 @@
+// Sums, conversions and dropout of whole tensors, with their derivatives.
+#pragma once
+
+#include "core/ops/context.h"
+
+namespace cadre::ops {
+
+// a + b, of the same shape, in the dtype of a (the residual stream keeps its f32 when a bf16 branch
+// joins it). dtypes f32 or bf16.
+Tensor add(Context& ctx, const Tensor& a, const Tensor& b);
+
+// x in another dtype; x itself if it has it already.
+Tensor cast(Context& ctx, const Tensor& x, DType dtype);
+
+// Inverted dropout with probability p in [0, 1); x itself if p is 0 or nothing is recorded. The
+// mask is a function of (seed, stream) and the position of the element alone, so a recomputed
+// forward pass drops the same elements.
+Tensor dropout(Context& ctx, const Tensor& x, float p, uint64_t seed, uint64_t stream);
+
+}  // namespace cadre::ops

@@ -1,0 +1,24 @@
+// Products with weights: one weight for all rows, or one for each group of rows.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/ops/context.h"
+
+namespace cadre::ops {
+
+// y = x weight^T; x is [N, K] and weight [M, K] of the same dtype (f32 or bf16); y is [N, M] in
+// `dtype`. Sums in f32, see core/kernels/gemm.h.
+Tensor linear(Context& ctx, const Tensor& x, const Tensor& weight, DType dtype);
+
+// The same for ragged groups, the heart of the mixture layer: rows [offsets[e], offsets[e + 1]) of
+// x meet weight e. x is [M, K] with its rows in the order of experts, weight [E, O, K], y [M, O] in
+// the dtype of x. Groups may be empty; their weight gradient is zero. Gale et al., "MegaBlocks",
+// arXiv:2211.15841, for the idea of computing ragged groups without padding to a capacity.
+using GroupOffsets = std::shared_ptr<const std::vector<int64_t>>;  // E + 1 ascending, from 0 to M
+Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight,
+                      const GroupOffsets& offsets);
+
+}  // namespace cadre::ops

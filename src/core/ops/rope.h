@@ -1,0 +1,37 @@
+// Rotary position embedding; the formula stands in core/kernels/rope.h.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/ops/context.h"
+
+namespace cadre::ops {
+
+// cos and sin of position * theta^(-2i/rotary_dim), computed in f64 and kept in f32.
+class RopeTable {
+ public:
+  // rotary_dim is even and >= 2.
+  RopeTable(int64_t max_positions, int64_t rotary_dim, double theta);
+  int64_t max_positions() const { return max_positions_; }
+  int64_t rotary_dim() const { return rotary_dim_; }
+  const float* cosine() const { return cosine_.data(); }
+  const float* sine() const { return sine_.data(); }
+
+ private:
+  int64_t max_positions_;
+  int64_t rotary_dim_;
+  std::vector<float> cosine_;  // [max_positions, rotary_dim / 2]
+  std::vector<float> sine_;
+};
+
+using Positions = std::shared_ptr<const std::vector<int32_t>>;  // [N]
+
+// x is [N, H * Dh] in f32 or bf16; the result is a new tensor of the same kind. Throws
+// Error(invalid_input) for a position outside the table.
+Tensor rope(Context& ctx, const Tensor& x, int64_t num_heads, const Positions& positions,
+            const std::shared_ptr<const RopeTable>& table);
+
+}  // namespace cadre::ops
