@@ -1,0 +1,82 @@
+#include "model/decoder.h"
+
+#include <map>
+#include <utility>
+
+#include "core/ops/embedding.h"
+#include "core/ops/linear.h"
+#include "core/ops/recompute.h"
+#include "core/ops/rms_norm.h"
+
+namespace cadre::model {
+
+Decoder::Decoder(ModelSpec spec, std::shared_ptr<const Parameters> parameters)
+    : spec_(std::move(spec)),
+      parameters_(std::move(parameters)),
+      embedding_(parameters_->tensor("embedding")),
+      norm_(parameters_->tensor("norm")),
+      head_(spec_.tied_embeddings ? embedding_ : parameters_->tensor("head")) {
+  std::map<std::pair<int64_t, double>, std::shared_ptr<const ops::RopeTable>> tables;
+  for (int64_t layer = 0; layer < spec_.num_layers(); ++layer) {
+    const AttentionSpec& attention = spec_.blocks[static_cast<size_t>(layer)].attention;
+    auto& table = tables[{attention.head_dim, attention.rope.theta}];
+    if (!table) {
+      table = std::make_shared<ops::RopeTable>(spec_.max_positions, attention.head_dim,
+                                               attention.rope.theta);
+    }
+    blocks_.emplace_back(spec_, layer, *parameters_, table);
+  }
+}
+
+Tensor Decoder::hidden(Context& ctx, const nn::ForwardInput& input, nn::ForwardTrace* trace) const {
+  if (trace != nullptr) trace->routers.assign(blocks_.size(), {});
+  Tensor x = ops::embedding(ctx, embedding_, *input.tokens, DType::f32);
+  for (size_t layer = 0; layer < blocks_.size(); ++layer) {
+    nn::RouterTrace* router = trace != nullptr ? &trace->routers[layer] : nullptr;
+    const nn::Block& block = blocks_[layer];
+    if (input.recompute && ctx.recording()) {
+      // The gradient must exist before the first pass, which records nothing, so that both passes
+      // and the caller share it.
+      if (router != nullptr) router->gradient = std::make_shared<ops::RouterGradient>();
+      x = ops::recompute(ctx, x, [&block, input, router](Context& inner, const Tensor& start) {
+        return block.forward(inner, start, input, router);
+      });
+    } else {
+      x = block.forward(ctx, x, input, router);
+    }
+  }
+  return ops::rms_norm(ctx, x, norm_, static_cast<float>(spec_.rms_norm_eps),
+                       parameters_->compute());
+}
+
+Tensor Decoder::logits(Context& ctx, const Tensor& hidden) const {
+  return ops::linear(ctx, hidden, head_, DType::f32);
+}
+
+ops::CrossEntropyResult Decoder::loss(Context& ctx, const Tensor& hidden,
+                                      std::span<const int32_t> targets,
+                                      std::span<const float> weights) const {
+  return ops::linear_cross_entropy(ctx, hidden, head_, targets, weights);
+}
+
+nn::ForwardInput packed_input(std::vector<int32_t> tokens, std::span<const int64_t> starts) {
+  const auto count = static_cast<int64_t>(tokens.size());
+  auto positions = std::make_shared<std::vector<int32_t>>(tokens.size());
+  auto segments = std::make_shared<std::vector<ops::AttentionSegment>>();
+  for (size_t s = 0; s < starts.size(); ++s) {
+    const int64_t begin = starts[s];
+    const int64_t end = s + 1 < starts.size() ? starts[s + 1] : count;
+    CADRE_CHECK(begin >= 0 && begin <= end && end <= count);
+    for (int64_t i = begin; i < end; ++i) {
+      (*positions)[static_cast<size_t>(i)] = static_cast<int32_t>(i - begin);
+    }
+    if (begin < end) segments->push_back({begin, end - begin, begin, end - begin});
+  }
+  nn::ForwardInput input;
+  input.tokens = std::make_shared<const std::vector<int32_t>>(std::move(tokens));
+  input.positions = std::move(positions);
+  input.segments = std::move(segments);
+  return input;
+}
+
+}  // namespace cadre::model

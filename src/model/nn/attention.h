@@ -1,0 +1,33 @@
+// Grouped-query self-attention with rotary positions.
+//
+//   q = W_q x, k = W_k x, v = W_v x;  q and k normalised if the spec says so, then turned;
+//   y = W_o attention(q, k, v)
+#pragma once
+
+#include <string>
+
+#include "model/nn/forward.h"
+#include "model/parameters.h"
+#include "model/spec.h"
+
+namespace cadre::nn {
+
+// Immutable; holds handles to weights. The rope table is shared by all layers with the same spec.
+class Attention {
+ public:
+  Attention(const model::ModelSpec& model, int64_t layer, const model::Parameters& parameters,
+            std::shared_ptr<const ops::RopeTable> rope);
+
+  // x is [N, D] in the compute type, as is the result.
+  Tensor forward(Context& ctx, const Tensor& x, const ForwardInput& input) const;
+
+ private:
+  model::AttentionSpec spec_;
+  int64_t layer_;
+  float eps_;
+  std::shared_ptr<const ops::RopeTable> rope_;
+  Tensor query_, key_, value_, output_;
+  Tensor query_norm_, key_norm_;  // undefined without QK-norm
+};
+
+}  // namespace cadre::nn

@@ -1,0 +1,60 @@
+// What a forward pass is given besides weights, and what it reports.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/ops/attention.h"
+#include "core/ops/context.h"
+#include "core/ops/rope.h"
+#include "core/ops/routing.h"
+
+namespace cadre::nn {
+
+// Keys and values that earlier tokens left. Attention asks for nothing else of a KV cache; whoever
+// runs inference provides one.
+class KeyValueStore {
+ public:
+  virtual ~KeyValueStore() = default;
+
+  struct View {
+    Tensor keys;    // [M, Hkv * Dh]
+    Tensor values;  // [M, Hkv * Dh]
+  };
+  // Appends the keys and values of this step's tokens ([N, Hkv * Dh], already normalised and
+  // turned) for one layer and returns all that attention may look at.
+  virtual View extend(Context& ctx, int64_t layer, const Tensor& keys, const Tensor& values) = 0;
+  // Where each sequence's queries (rows of this step) and keys (rows of the view) lie.
+  virtual ops::AttentionSegments segments() const = 0;
+};
+
+// Tokens of all sequences lie end to end, [N]: a training batch of packed documents, a prompt read
+// in pieces and many users decoding one token each have the same shape.
+struct ForwardInput {
+  std::shared_ptr<const std::vector<int32_t>> tokens;  // [N]
+  ops::Positions positions;                            // [N]
+  ops::AttentionSegments segments;                     // unused with a store, which has its own
+  ops::TokenMask mask;                                 // null if there is no padding
+  KeyValueStore* store = nullptr;                      // null in training
+  bool recompute = false;     // keep one tensor a block and run blocks again on the way back
+  float dropout = 0.0f;       // on the output of each branch, training only
+  uint64_t dropout_seed = 0;  // a new one for each micro-batch
+};
+
+// One layer's router in one forward pass. The gradient is shared with the recorded op: fill it
+// between the forward and the backward pass.
+struct RouterTrace {
+  Tensor logits;   // [N, E] f32
+  Tensor experts;  // [N, k] i32
+  Tensor weights;  // [N, k] f32
+  ops::RouterStatistics statistics;
+  std::shared_ptr<ops::RouterGradient> gradient;
+};
+
+// One entry for each block; dense blocks leave theirs empty.
+struct ForwardTrace {
+  std::vector<RouterTrace> routers;
+};
+
+}  // namespace cadre::nn

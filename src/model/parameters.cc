@@ -1,0 +1,130 @@
+#include "model/parameters.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/random.h"
+
+namespace cadre::model {
+namespace {
+
+class ListBuilder {
+ public:
+  void add(std::string name, Shape shape, ParameterKind kind) {
+    add_sparse(std::move(name), shape, kind, 1, 1);
+  }
+  // Of `of` equal parts a token uses `used`.
+  void add_sparse(std::string name, Shape shape, ParameterKind kind, int64_t used, int64_t of) {
+    list.push_back({std::move(name), shape, kind, shape.elements() / of * used});
+  }
+  std::vector<ParameterSpec> list;
+};
+
+void add_attention(ListBuilder& builder, const std::string& block, const AttentionSpec& spec,
+                   int64_t hidden_size) {
+  const int64_t query_width = spec.num_heads * spec.head_dim;
+  const int64_t key_width = spec.num_kv_heads * spec.head_dim;
+  builder.add(block + "attention_norm", {hidden_size}, ParameterKind::norm);
+  builder.add(block + "attention.query", {query_width, hidden_size}, ParameterKind::projection);
+  builder.add(block + "attention.key", {key_width, hidden_size}, ParameterKind::projection);
+  builder.add(block + "attention.value", {key_width, hidden_size}, ParameterKind::projection);
+  if (spec.qk_norm == QkNorm::full_width) {
+    builder.add(block + "attention.query_norm", {query_width}, ParameterKind::norm);
+    builder.add(block + "attention.key_norm", {key_width}, ParameterKind::norm);
+  }
+  builder.add(block + "attention.output", {hidden_size, query_width}, ParameterKind::projection);
+}
+
+void add_moe(ListBuilder& builder, const std::string& block, const MoeSpec& spec,
+             int64_t hidden_size) {
+  const int64_t experts = spec.router.num_experts;
+  const int64_t width = spec.expert.intermediate_size;
+  builder.add(block + "router", {experts, hidden_size}, ParameterKind::router);
+  builder.add_sparse(block + "experts.gate_up", {experts, 2 * width, hidden_size},
+                     ParameterKind::expert, spec.router.top_k, experts);
+  builder.add_sparse(block + "experts.down", {experts, hidden_size, width}, ParameterKind::expert,
+                     spec.router.top_k, experts);
+}
+
+}  // namespace
+
+std::vector<ParameterSpec> parameter_list(const ModelSpec& spec) {
+  const int64_t hidden_size = spec.hidden_size;
+  ListBuilder builder;
+  builder.add("embedding", {spec.vocab_size, hidden_size}, ParameterKind::embedding);
+  for (int64_t layer = 0; layer < spec.num_layers(); ++layer) {
+    const BlockSpec& block = spec.blocks[static_cast<size_t>(layer)];
+    const std::string prefix = fmt::format("blocks.{}.", layer);
+    add_attention(builder, prefix, block.attention, hidden_size);
+    builder.add(prefix + "feed_forward_norm", {hidden_size}, ParameterKind::norm);
+    if (const auto* moe = std::get_if<MoeSpec>(&block.feed_forward)) {
+      add_moe(builder, prefix, *moe, hidden_size);
+    } else {
+      const int64_t width = std::get<MlpSpec>(block.feed_forward).intermediate_size;
+      builder.add(prefix + "mlp.gate_up", {2 * width, hidden_size}, ParameterKind::projection);
+      builder.add(prefix + "mlp.down", {hidden_size, width}, ParameterKind::projection);
+    }
+  }
+  builder.add("norm", {hidden_size}, ParameterKind::norm);
+  if (!spec.tied_embeddings) {
+    builder.add("head", {spec.vocab_size, hidden_size}, ParameterKind::head);
+  }
+  return builder.list;
+}
+
+DType compute_type(ParameterKind kind, DType compute) {
+  const bool selective = kind == ParameterKind::router || kind == ParameterKind::norm;
+  return selective ? DType::f32 : compute;
+}
+
+Parameters::Parameters(Context& ctx, const ModelSpec& spec, DType compute)
+    : specs_(parameter_list(spec)), compute_(compute) {
+  for (const ParameterSpec& parameter : specs_) {
+    index_[parameter.name] = static_cast<int64_t>(tensors_.size());
+    tensors_.push_back(ctx.empty(parameter.shape, compute_type(parameter.kind, compute)));
+  }
+}
+
+bool Parameters::contains(std::string_view name) const {
+  return index_.contains(std::string(name));
+}
+
+int64_t Parameters::index_of(std::string_view name) const {
+  const auto found = index_.find(std::string(name));
+  if (found == index_.end()) fail(ErrorKind::internal, "there is no parameter \"{}\"", name);
+  return found->second;
+}
+
+const Tensor& Parameters::tensor(std::string_view name) const { return tensor(index_of(name)); }
+
+void initialise(Context& ctx, const ModelSpec& model, const ParameterSpec& parameter, uint64_t seed,
+                const Tensor& target) {
+  expect_shape(target, parameter.shape, parameter.name);
+  float* values = target.data<float>();
+  if (parameter.kind == ParameterKind::norm) {
+    std::fill_n(values, target.elements(), 1.0f);
+    return;
+  }
+  // FNV-1a of the name: the stream must not move when another parameter is added.
+  uint64_t stream = 0xcbf29ce484222325ull;
+  for (const char c : parameter.name) {
+    stream = (stream ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
+  }
+  const RandomStream random(seed, stream);
+  // A draw lies beyond three deviations once in 370 times; sixteen in a row never happen.
+  constexpr uint64_t kDraws = 16;
+  ctx.for_blocks(target.elements(), 1 << 14, [&](Range range) {
+    for (int64_t i = range.begin; i < range.end; ++i) {
+      double z = 0.0;
+      for (uint64_t draw = 0; draw < kDraws; ++draw) {
+        z = random.normal_at(static_cast<uint64_t>(i) * kDraws + draw);
+        if (std::fabs(z) <= 3.0) break;
+      }
+      values[i] = static_cast<float>(z * model.initializer_range);
+    }
+  });
+}
+
+}  // namespace cadre::model

@@ -1,0 +1,76 @@
+// The named parameters of a model: first as a list that follows from the spec alone, then as
+// memory.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/ops/context.h"
+#include "core/tensor/tensor.h"
+#include "model/spec.h"
+
+namespace cadre::model {
+
+enum class ParameterKind {
+  embedding,   // [V, D]
+  head,        // [V, D]
+  projection,  // attention and dense MLP matrices
+  expert,      // [E, out, in], a matrix for each expert
+  router,      // [E, D]; f32 in every mode
+  norm,        // a vector; f32 in every mode
+};
+
+struct ParameterSpec {
+  std::string name;  // e.g. "blocks.3.experts.gate_up"
+  Shape shape;
+  ParameterKind kind;
+  // The share of the parameter that one token uses: k / E for experts, else 1.
+  int64_t active_elements;
+};
+
+// Every parameter, in the order of the forward pass. Names:
+//
+//   embedding, norm, head (absent if tied)
+//   blocks.{l}.attention_norm, .attention.{query, key, value, output}, .attention.{query_norm,
+//   key_norm} blocks.{l}.feed_forward_norm blocks.{l}.router, .experts.gate_up [E, 2F, D] (gate
+//   rows first), .experts.down [E, D, F] blocks.{l}.mlp.gate_up [2F, D], .mlp.down [D, F]
+std::vector<ParameterSpec> parameter_list(const ModelSpec& spec);
+
+// The type in which a parameter of that kind takes part in the forward pass: selective precision
+// keeps the router and the norms in f32 whatever the compute type (Switch, arXiv:2101.03961).
+DType compute_type(ParameterKind kind, DType compute);
+
+// The memory: one tensor for each entry of the list. Layers hold handles to the same storage, so
+// what an optimiser writes here is what the next forward pass reads.
+class Parameters {
+ public:
+  // Uninitialised tensors of compute_type(kind, compute).
+  Parameters(Context& ctx, const ModelSpec& spec, DType compute);
+
+  const std::vector<ParameterSpec>& specs() const { return specs_; }
+  int64_t size() const { return static_cast<int64_t>(specs_.size()); }
+  DType compute() const { return compute_; }
+  const Tensor& tensor(int64_t index) const { return tensors_[static_cast<size_t>(index)]; }
+  // Throws Error(internal) if there is no parameter of that name.
+  const Tensor& tensor(std::string_view name) const;
+  bool contains(std::string_view name) const;
+  int64_t index_of(std::string_view name) const;
+
+ private:
+  std::vector<ParameterSpec> specs_;
+  std::vector<Tensor> tensors_;
+  std::unordered_map<std::string, int64_t> index_;
+  DType compute_;
+};
+
+// Fills an f32 tensor as the parameter starts its life: norms with 1, matrices with a normal
+// distribution of standard deviation spec.initializer_range cut at three deviations. The values are
+// a function of (seed, name, element) alone.
+void initialise(Context& ctx, const ModelSpec& model, const ParameterSpec& parameter, uint64_t seed,
+                const Tensor& target);
+
+}  // namespace cadre::model
