@@ -59,9 +59,11 @@ Coefficients balance_coefficients(const Layers& layers, LoadBalancing kind) {
           result[l][e] = experts * (joint[e] / all) / all;
           break;
         case LoadBalancing::switch_transformer:
-          result[l][e] = experts * (first / tokens) / all;
+          result[l][e] = experts * (first / tokens) / tokens;
           break;
         case LoadBalancing::megatron:
+          result[l][e] = experts * (count / (tokens * top_k)) / tokens;
+          break;
         case LoadBalancing::megablocks:
           result[l][e] = experts * (count / (tokens * top_k)) / all;
           break;

@@ -5,11 +5,11 @@
 //   transformers  E * sum_e sum_j mean_{l,t}[1(e = I_j)] * mean_{l,t}[p_e]   means over layers
 //   jointly;
 //                 k when balanced (Hugging Face's load_balancing_loss_func)
-//   switch        mean_l E * sum_e f_e P_e with f from the first choice; 1 when balanced
+//   switch        sum_l E * sum_e f_e P_e with f from the first choice; 1 a layer when balanced
 //                 (Fedus et al., arXiv:2101.03961)
-//   megatron      mean_l E * sum_e P_e * count_e / (T k); 1 when balanced
+//   megatron      sum_l E * sum_e P_e * count_e / (T k); 1 a layer when balanced
 //   megablocks    E / (L T k) * sum_l sum_e count_{l,e} P_{l,e}; 1 when balanced: what OLMoE was
-//                 trained with (arXiv:2409.02060). It equals `megatron` averaged over layers.
+//                 trained with (arXiv:2409.02060), and `megatron` averaged over layers.
 //
 // The gradient reaches only P, for counts are not differentiable.
 // z-loss: mean over tokens and layers of lse^2 (ST-MoE, arXiv:2202.08906); `tokens_top_k` divides
