@@ -1,0 +1,40 @@
+// One prompt, one continuation.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "infer/kv_cache.h"
+#include "infer/sampler.h"
+#include "model/decoder.h"
+
+namespace cadre::infer {
+
+struct GenerateOptions {
+  SamplerOptions sampler;
+  int64_t max_tokens = 128;
+  std::vector<int32_t> stop_tokens;  // ends the text; the token itself is not reported
+  int64_t num_candidates = 0;        // sample only ids below this; 0 means all rows of the head
+  int64_t prefill_chunk = 512;       // tokens of the prompt in one forward pass
+};
+
+enum class StopReason { max_tokens, stop_token, context_full, cancelled };
+
+struct GenerateResult {
+  std::vector<int32_t> tokens;
+  StopReason reason = StopReason::max_tokens;
+  double prefill_seconds = 0.0;
+  double decode_seconds = 0.0;
+};
+
+// Calls on_token for each new token as soon as it is known; returning false cancels. The text is a
+// function of weights, prompt and options: neither threads nor the chunk size change it. Throws
+// Error(invalid_input) for an empty prompt, a token outside the vocabulary, or a prompt that does
+// not fit the context.
+GenerateResult generate(Context& ctx, const model::Decoder& decoder,
+                        std::span<const int32_t> prompt, const GenerateOptions& options,
+                        const std::function<bool(int32_t)>& on_token);
+
+}  // namespace cadre::infer

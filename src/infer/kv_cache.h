@@ -1,0 +1,44 @@
+// Keys and values of one sequence in memory that grows with it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "model/nn/forward.h"
+#include "model/spec.h"
+
+namespace cadre::infer {
+
+// For each layer a [capacity, Hkv * Dh] pair of tensors in the compute type. Belongs to one thread.
+// A step is: begin_step(n), a forward pass over n tokens, end_step().
+class KvCache : public nn::KeyValueStore {
+ public:
+  // max_length bounds the sequence; memory is taken as it is needed.
+  KvCache(const model::ModelSpec& spec, DType dtype, int64_t max_length);
+
+  int64_t length() const { return length_; }
+  int64_t max_length() const { return max_length_; }
+  // Throws Error(exhausted) if the sequence would outgrow max_length.
+  void begin_step(int64_t num_tokens);
+  void end_step();
+  // Forgets all tokens from `length` on.
+  void truncate(int64_t length);
+
+  View extend(Context& ctx, int64_t layer, const Tensor& keys, const Tensor& values) override;
+  ops::AttentionSegments segments() const override;
+
+ private:
+  struct Layer {
+    int64_t width;
+    Tensor keys;
+    Tensor values;
+  };
+
+  DType dtype_;
+  int64_t max_length_;
+  int64_t length_ = 0;
+  int64_t step_ = 0;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace cadre::infer
