@@ -1,0 +1,73 @@
+// What a family file declares: how a published configuration becomes a spec and back, and how its
+// tensors are called in files.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/parameters.h"
+#include "model/spec.h"
+
+namespace cadre::io {
+class JsonView;
+class JsonValue;
+}  // namespace cadre::io
+
+namespace cadre::model {
+
+// The part of one of our tensors that a tensor in a file holds. Each part is contiguous memory.
+enum class Part {
+  whole,
+  expert,       // [E, out, in] at {e}
+  expert_gate,  // rows [0, F) of [E, 2F, D] at {e}
+  expert_up,    // rows [F, 2F)
+  gate,         // rows [0, F) of [2F, D]
+  up,           // rows [F, 2F)
+};
+
+// One line per tensor, read both ways. {l} stands for a layer and {e} for an expert.
+struct NameRule {
+  std::string_view ours;
+  Part part;
+  std::string_view theirs;
+};
+
+// A set of rules for the same tensors; a file must follow one layout in full.
+struct NameLayout {
+  std::string_view description;  // for messages: "one tensor for each expert"
+  std::span<const NameRule> rules;
+};
+
+struct Family {
+  std::string_view architecture;  // in config.json: architectures[0]
+  std::string_view model_type;
+  // Throws Error(unsupported), naming the key, for what this family file cannot express.
+  ModelSpec (*read_config)(const io::JsonView& config);
+  // Writes every key of config.json that read_config reads, and those that other readers expect.
+  void (*write_config)(const ModelSpec& spec, DType dtype, io::JsonValue& json);
+  std::span<const NameLayout> layouts;  // the first is the one we write
+};
+
+// All families, and the one that a configuration names through `architectures` or `model_type`.
+// Throws Error(unsupported) listing the known ones.
+std::span<const Family* const> families();
+const Family& find_family(const io::JsonView& config);
+const Family& find_family(std::string_view architecture);
+
+// A tensor of a file and the place of its elements in ours.
+struct FilePart {
+  std::string name;   // in the file
+  Shape shape;        // in the file
+  int64_t parameter;  // index in the parameter list
+  int64_t offset;     // elements from the start of that parameter
+};
+
+// Every tensor that a file of the layout holds for these parameters, in the order of the list.
+// Parameters without a rule are an error of ours.
+std::vector<FilePart> file_parts(const NameLayout& layout,
+                                 std::span<const ParameterSpec> parameters);
+
+}  // namespace cadre::model
