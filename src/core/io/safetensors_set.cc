@@ -1,0 +1,130 @@
+#include "core/io/safetensors_set.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+#include "core/io/json.h"
+
+namespace cadre::io {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool ends_with(const fs::path& path, std::string_view ending) {
+  return path.filename().string().ends_with(ending);
+}
+
+// The file or index that stands for path.
+fs::path resolve(const fs::path& path) {
+  if (!fs::is_directory(path)) return path;
+  for (const char* name : {"model.safetensors", "model.safetensors.index.json"}) {
+    if (fs::exists(path / name)) return path / name;
+  }
+  fail(ErrorKind::not_found, "{}: holds neither model.safetensors nor model.safetensors.index.json",
+       path.string());
+}
+
+// An index comes from outside: it may not lead out of its folder.
+void check_file_name(const std::string& file, const std::string& where) {
+  const bool plain = !file.empty() && file != "." && file != ".." &&
+                     file.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
+  if (!plain) {
+    fail(ErrorKind::corrupt_data, "{}: {} is not the name of a file beside the index", where,
+         json_quote(file));
+  }
+}
+
+}  // namespace
+
+SafetensorsSet SafetensorsSet::open(const fs::path& path) {
+  SafetensorsSet set;
+  set.path_ = resolve(path);
+  if (!ends_with(set.path_, ".json")) {
+    set.add(SafetensorsFile::open(set.path_));
+    set.sort();
+    return set;
+  }
+  const JsonView index = JsonView::read_file(set.path_);
+  const JsonView map = index.object("weight_map");
+  std::map<std::string, std::vector<std::string>> names_by_file;
+  for (const std::string& name : map.keys()) {
+    const std::string file = map.string(name);
+    check_file_name(file, map.at(name).where());
+    names_by_file[file].push_back(name);
+  }
+  for (auto& [file, names] : names_by_file) {
+    const fs::path place = set.path_.parent_path() / file;
+    const auto opened = SafetensorsFile::open(place);
+    for (const std::string& name : names) {
+      if (opened->find(name) == nullptr) {
+        fail(ErrorKind::corrupt_data, "{}: lacks the tensor \"{}\" that {} places there",
+             place.string(), name, set.path_.string());
+      }
+    }
+    std::sort(names.begin(), names.end());
+    for (const TensorInfo& info : opened->tensors()) {
+      if (!std::binary_search(names.begin(), names.end(), info.name)) {
+        fail(ErrorKind::corrupt_data, "{}: holds the tensor \"{}\" that {} does not place there",
+             place.string(), info.name, set.path_.string());
+      }
+    }
+    set.add(opened);
+  }
+  set.sort();
+  return set;
+}
+
+void SafetensorsSet::add(std::shared_ptr<const SafetensorsFile> file) {
+  for (const TensorInfo& info : file->tensors()) {
+    tensors_.push_back(info);
+    file_of_.push_back(files_.size());
+  }
+  files_.push_back(std::move(file));
+}
+
+void SafetensorsSet::sort() {
+  std::vector<size_t> order(tensors_.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return tensors_[a].name < tensors_[b].name; });
+  std::vector<TensorInfo> tensors;
+  std::vector<size_t> file_of;
+  for (const size_t i : order) {
+    tensors.push_back(std::move(tensors_[i]));
+    file_of.push_back(file_of_[i]);
+  }
+  tensors_ = std::move(tensors);
+  file_of_ = std::move(file_of);
+}
+
+std::vector<std::string> SafetensorsSet::names() const {
+  std::vector<std::string> names;
+  for (const TensorInfo& info : tensors_) names.push_back(info.name);
+  return names;
+}
+
+const TensorInfo* SafetensorsSet::find(std::string_view name) const {
+  const auto found =
+      std::lower_bound(tensors_.begin(), tensors_.end(), name,
+                       [](const TensorInfo& info, std::string_view n) { return info.name < n; });
+  return found == tensors_.end() || found->name != name ? nullptr : &*found;
+}
+
+size_t SafetensorsSet::position(std::string_view name) const {
+  const TensorInfo* info = find(name);
+  if (info == nullptr) {
+    fail(ErrorKind::not_found, "{}: there is no tensor \"{}\"", path_.string(), name);
+  }
+  return static_cast<size_t>(info - tensors_.data());
+}
+
+Tensor SafetensorsSet::tensor(std::string_view name) const {
+  return files_[file_of_[position(name)]]->tensor(name);
+}
+
+const fs::path& SafetensorsSet::file_of(std::string_view name) const {
+  return files_[file_of_[position(name)]]->path();
+}
+
+}  // namespace cadre::io
