@@ -1,0 +1,10 @@
+#include "core/kernels/cpu/loops/softmax.h"
+
+#include "core/kernels/cpu/avx2/kernels.h"
+#include "core/kernels/cpu/loops/f32x8.h"
+
+namespace cadre::kernels::avx2 {
+
+void softmax(const SoftmaxArgs& args, Range rows) noexcept { loops::softmax<F32x8>(args, rows); }
+
+}  // namespace cadre::kernels::avx2

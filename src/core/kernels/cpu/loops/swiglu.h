@@ -1,0 +1,56 @@
+// core/kernels/swiglu.h over a vector type.
+#pragma once
+
+#include "core/kernels/cpu/loops/blocks.h"
+#include "core/kernels/cpu/loops/exp.h"
+#include "core/kernels/swiglu.h"
+
+namespace cadre::kernels::loops {
+
+// 1 + exp(-z): what sigmoid and silu divide by.
+template <class V>
+[[gnu::always_inline]] inline V sigmoid_divisor(V z) {
+  return V::all(1.0f) + exp(V::zero() - z);
+}
+
+template <class V>
+void swiglu(const SwigluArgs& args, Range rows) {
+  const int64_t width = args.width;
+  with_type(args.type, [&](auto type) {
+    using T = decltype(type);
+    for (int64_t n = rows.begin; n < rows.end; ++n) {
+      const T* gate = static_cast<const T*>(args.x) + n * 2 * width;
+      T* y = static_cast<T*>(args.y) + n * width;
+      for_blocks<V>(0, width, [&](int64_t i, auto part) {
+        const V z = V::load(gate + i, part);
+        const V up = V::load(gate + width + i, part);
+        (z / sigmoid_divisor(z) * up).store(y + i, part);
+      });
+    }
+  });
+}
+
+// silu'(z) = s * (1 + z * (1 - s)), s = 1 / (1 + exp(-z))
+template <class V>
+void swiglu_backward(const SwigluArgs& args, Range rows) {
+  const int64_t width = args.width;
+  const V one = V::all(1.0f);
+  with_type(args.type, [&](auto type) {
+    using T = decltype(type);
+    for (int64_t n = rows.begin; n < rows.end; ++n) {
+      const T* gate = static_cast<const T*>(args.x) + n * 2 * width;
+      const T* dy = static_cast<const T*>(args.dy) + n * width;
+      T* dgate = static_cast<T*>(args.dx) + n * 2 * width;
+      for_blocks<V>(0, width, [&](int64_t i, auto part) {
+        const V z = V::load(gate + i, part);
+        const V up = V::load(gate + width + i, part);
+        const V s = one / sigmoid_divisor(z);
+        const V g = V::load(dy + i, part) * s;
+        (g * up * V::fma(z, one - s, one)).store(dgate + i, part);
+        (g * z).store(dgate + width + i, part);
+      });
+    }
+  });
+}
+
+}  // namespace cadre::kernels::loops
