@@ -9,6 +9,7 @@
 #include "core/kernels/elementwise.h"
 #include "core/kernels/gemm.h"
 #include "core/kernels/mixture.h"
+#include "core/kernels/peak.h"
 #include "core/kernels/rms_norm.h"
 #include "core/kernels/rope.h"
 #include "core/kernels/softmax.h"
@@ -18,7 +19,7 @@ namespace cadre::kernels {
 
 // What a table lacks comes from the next slower one, so no pointer is ever null.
 struct KernelTable {
-  std::string_view name;  // "scalar", "avx2", "avx512", "amx"
+  std::string_view name;  // "scalar", "avx2", "avx512", "avx512_bf16", "amx"
   GemmFn* gemm;
   RmsNormFn* rms_norm;
   RmsNormBackwardFn* rms_norm_backward;
@@ -39,6 +40,11 @@ struct KernelTable {
   CombineFn* combine;
   CombineBackwardFn* combine_backward;
   AdamWFn* adamw;
+  PeakFlopsFn* peak_f32;
+  PeakFlopsFn* peak_bf16;
+  ReadMemoryFn* read_memory;
+  WriteMemoryFn* write_memory;
+  CopyMemoryFn* copy_memory;
 };
 
 // The definition of every kernel: the shortest loops that are obviously right.

@@ -1,0 +1,12 @@
+// The functions of the AMX table; what is not here comes from the AVX-512 one with BF16.
+#pragma once
+
+#include "core/kernels/gemm.h"
+#include "core/kernels/peak.h"
+
+namespace cadre::kernels::amx {
+
+GemmFn gemm;
+PeakFlopsFn peak_bf16;
+
+}  // namespace cadre::kernels::amx

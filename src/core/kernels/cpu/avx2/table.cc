@@ -1,0 +1,39 @@
+#include "core/kernels/cpu/avx2/kernels.h"
+#include "core/kernels/cpu/tables.h"
+
+namespace cadre::kernels::avx2 {
+
+const KernelTable& table() {
+  static const KernelTable kTable = [] {
+    KernelTable t = scalar_table();
+    t.name = "avx2";
+    t.gemm = gemm;
+    t.rms_norm = rms_norm;
+    t.rms_norm_backward = rms_norm_backward;
+    t.rms_norm_backward_weight = rms_norm_backward_weight;
+    t.rope = rope;
+    t.swiglu = swiglu;
+    t.swiglu_backward = swiglu_backward;
+    t.cast = cast;
+    t.add = add;
+    t.dropout = dropout;
+    t.sum_squares = sum_squares;
+    t.softmax = softmax;
+    t.attention_tile = attention_tile;
+    t.attention_tile_backward = attention_tile_backward;
+    t.cross_entropy = cross_entropy;
+    t.top_k = top_k;
+    t.combine = combine;
+    t.combine_backward = combine_backward;
+    t.adamw = adamw;
+    t.peak_f32 = peak_f32;
+    t.peak_bf16 = peak_f32;
+    t.read_memory = read_memory;
+    t.write_memory = write_memory;
+    t.copy_memory = copy_memory;
+    return t;
+  }();
+  return kTable;
+}
+
+}  // namespace cadre::kernels::avx2

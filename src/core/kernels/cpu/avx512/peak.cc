@@ -1,0 +1,51 @@
+#include "core/kernels/peak.h"
+
+#include <immintrin.h>
+
+#include "core/kernels/cpu/avx512/kernels.h"
+
+namespace cadre::kernels::avx512 {
+
+int64_t peak_f32(int64_t flops) noexcept {
+  constexpr int kChains = 16;
+  __m512 sum[kChains];
+  for (__m512& s : sum) s = _mm512_set1_ps(1.0f);
+  __m512 x = _mm512_set1_ps(0.5f);
+  int64_t done = 0;
+  for (; done < flops; done += kChains * 32) {
+    asm volatile("" : "+v"(x));
+#pragma GCC unroll 16
+    for (int i = 0; i < kChains; ++i) sum[i] = _mm512_fmadd_ps(x, x, sum[i]);
+  }
+  for (__m512& s : sum) asm volatile("" : : "v"(s));
+  return done;
+}
+
+uint64_t read_memory(const std::byte* from, int64_t bytes) noexcept {
+  __m512i sum[4] = {};
+  for (int64_t i = 0; i < bytes; i += 256) {
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) {
+      sum[v] = _mm512_add_epi64(sum[v], _mm512_load_si512(from + i + 64 * v));
+    }
+  }
+  return static_cast<uint64_t>(_mm512_reduce_add_epi64(
+      _mm512_add_epi64(_mm512_add_epi64(sum[0], sum[1]), _mm512_add_epi64(sum[2], sum[3]))));
+}
+
+void write_memory(std::byte* to, int64_t bytes) noexcept {
+  const __m512i ones = _mm512_set1_epi8(1);
+  for (int64_t i = 0; i < bytes; i += 64) {
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), ones);
+  }
+  _mm_sfence();
+}
+
+void copy_memory(const std::byte* from, std::byte* to, int64_t bytes) noexcept {
+  for (int64_t i = 0; i < bytes; i += 64) {
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), _mm512_load_si512(from + i));
+  }
+  _mm_sfence();
+}
+
+}  // namespace cadre::kernels::avx512

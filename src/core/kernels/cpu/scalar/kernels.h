@@ -1,0 +1,41 @@
+// The functions of the scalar table.
+#pragma once
+
+#include "core/kernels/adamw.h"
+#include "core/kernels/elementwise.h"
+#include "core/kernels/gemm.h"
+#include "core/kernels/mixture.h"
+#include "core/kernels/peak.h"
+#include "core/kernels/rms_norm.h"
+#include "core/kernels/rope.h"
+#include "core/kernels/softmax.h"
+#include "core/kernels/swiglu.h"
+
+namespace cadre::kernels::scalar {
+
+GemmFn gemm;
+RmsNormFn rms_norm;
+RmsNormBackwardFn rms_norm_backward;
+RmsNormBackwardWeightFn rms_norm_backward_weight;
+RopeFn rope;
+SwigluFn swiglu;
+SwigluBackwardFn swiglu_backward;
+CastFn cast;
+AddFn add;
+DropoutFn dropout;
+SumSquaresFn sum_squares;
+SoftmaxFn softmax;
+AttentionTileFn attention_tile;
+AttentionTileBackwardFn attention_tile_backward;
+CrossEntropyFn cross_entropy;
+TopKFn top_k;
+GatherRowsFn gather_rows;
+CombineFn combine;
+CombineBackwardFn combine_backward;
+AdamWFn adamw;
+PeakFlopsFn peak_f32;
+ReadMemoryFn read_memory;
+WriteMemoryFn write_memory;
+CopyMemoryFn copy_memory;
+
+}  // namespace cadre::kernels::scalar

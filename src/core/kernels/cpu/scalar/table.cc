@@ -1,0 +1,38 @@
+#include "core/kernels/cpu/scalar/kernels.h"
+#include "core/kernels/table.h"
+
+namespace cadre::kernels {
+
+const KernelTable& scalar_table() {
+  static constexpr KernelTable kTable = {
+      .name = "scalar",
+      .gemm = scalar::gemm,
+      .rms_norm = scalar::rms_norm,
+      .rms_norm_backward = scalar::rms_norm_backward,
+      .rms_norm_backward_weight = scalar::rms_norm_backward_weight,
+      .rope = scalar::rope,
+      .swiglu = scalar::swiglu,
+      .swiglu_backward = scalar::swiglu_backward,
+      .cast = scalar::cast,
+      .add = scalar::add,
+      .dropout = scalar::dropout,
+      .sum_squares = scalar::sum_squares,
+      .softmax = scalar::softmax,
+      .attention_tile = scalar::attention_tile,
+      .attention_tile_backward = scalar::attention_tile_backward,
+      .cross_entropy = scalar::cross_entropy,
+      .top_k = scalar::top_k,
+      .gather_rows = scalar::gather_rows,
+      .combine = scalar::combine,
+      .combine_backward = scalar::combine_backward,
+      .adamw = scalar::adamw,
+      .peak_f32 = scalar::peak_f32,
+      .peak_bf16 = scalar::peak_f32,
+      .read_memory = scalar::read_memory,
+      .write_memory = scalar::write_memory,
+      .copy_memory = scalar::copy_memory,
+  };
+  return kTable;
+}
+
+}  // namespace cadre::kernels

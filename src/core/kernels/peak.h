@@ -1,0 +1,21 @@
+// What the machine can do at most, in loops that do nothing else. A speed is quoted as a share of
+// these; no model code calls them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace cadre::kernels {
+
+// Runs about `flops` floating-point operations on registers alone, in independent chains, with the
+// instruction that this table's gemm of that type is made of. Returns how many it ran.
+using PeakFlopsFn = int64_t(int64_t flops) noexcept;
+
+// Moves `bytes` (a multiple of 4096, 64-byte aligned) once from or to memory: read sums all words
+// and returns the sum, so that nothing is skipped; write stores past the caches where the table
+// can; copy does both.
+using ReadMemoryFn = uint64_t(const std::byte* from, int64_t bytes) noexcept;
+using WriteMemoryFn = void(std::byte* to, int64_t bytes) noexcept;
+using CopyMemoryFn = void(const std::byte* from, std::byte* to, int64_t bytes) noexcept;
+
+}  // namespace cadre::kernels
