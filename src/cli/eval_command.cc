@@ -1,0 +1,94 @@
+// cadre eval: how good a model is.
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "cli/command.h"
+#include "cli/flags.h"
+#include "cli/human.h"
+#include "cli/input.h"
+#include "cli/model_input.h"
+#include "cli/progress.h"
+#include "cli/runtime.h"
+#include "cli/terminal.h"
+#include "core/base/file.h"
+#include "core/io/json_value.h"
+#include "eval/perplexity.h"
+#include "model/hf.h"
+
+namespace cadre::cli {
+namespace {
+
+struct Options {
+  std::string model;
+  std::string text;
+  std::string dtype = "auto";
+  eval::PerplexityOptions window;
+  bool json = false;
+  RuntimeOptions runtime;
+};
+
+void run_perplexity(const Options& options) {
+  const std::filesystem::path folder = find_model(options.model);
+  const std::string text =
+      options.text == "-" ? read_standard_input() : read_text_file(options.text);
+  const std::vector<int32_t> tokens = load_tokenizer(folder).encode(text);
+  Runtime runtime(options.runtime);
+  Context& ctx = runtime.context();
+  const model::ModelSpec spec = model::read_spec(folder);
+  const model::LoadedModel loaded =
+      model::load_model(ctx, folder, compute_dtype(options.dtype, folder, spec));
+  ProgressBar bar("perplexity", "tokens", static_cast<int64_t>(tokens.size()));
+  const eval::PerplexityResult result = eval::perplexity(
+      ctx, *loaded.decoder, tokens, static_cast<int64_t>(text.size()), options.window,
+      [&](double share) {
+        bar.update(static_cast<int64_t>(share * static_cast<double>(tokens.size())));
+      });
+  bar.finish();
+  if (options.json) {
+    io::JsonValue json = io::JsonValue::object();
+    json.set("perplexity", result.perplexity)
+        .set("nats_per_token", result.nats_per_token)
+        .set("bits_per_byte", result.bits_per_byte)
+        .set("tokens", result.num_tokens)
+        .set("bytes", static_cast<int64_t>(text.size()));
+    print("{}\n", json.dump());
+    return;
+  }
+  print("perplexity     {:.4f}\n", result.perplexity);
+  print("loss           {:.4f} nats a token\n", result.nats_per_token);
+  print("bits per byte  {:.4f}\n", result.bits_per_byte);
+  print("text           {} tokens, {} bytes\n", grouped(result.num_tokens),
+        grouped(static_cast<int64_t>(text.size())));
+}
+
+void setup_perplexity(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("model", options->model, "A model or run folder")->type_name("MODEL")->required();
+  app.add_option("--text", options->text, "The text file; - is standard input")
+      ->type_name("FILE")
+      ->required();
+  app.add_option("--context", options->window.context,
+                 "Tokens of a window; 0 takes the model's context")
+      ->type_name("N");
+  app.add_option("--stride", options->window.stride,
+                 "Tokens that each window scores; 0 takes half the context")
+      ->type_name("N");
+  add_dtype_option(app, options->dtype);
+  add_fields(app, options->runtime, "Machine");
+  add_json_flag(app, options->json);
+  add_examples(app,
+               "  cadre eval perplexity runs/quickstart --text notes.txt\n"
+               "  cadre eval perplexity model/ --text - --context 512 --stride 256 --json < a.txt");
+  app.callback([options] { run_perplexity(*options); });
+}
+
+}  // namespace
+
+void setup_eval(CLI::App& app) {
+  app.require_subcommand(1);
+  setup_perplexity(*app.add_subcommand("perplexity", "How well a model predicts a text"));
+}
+
+}  // namespace cadre::cli

@@ -1,0 +1,164 @@
+// cadre generate: one prompt, one continuation, token by token.
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <csignal>
+#include <memory>
+#include <string>
+
+#include "cli/command.h"
+#include "cli/flags.h"
+#include "cli/input.h"
+#include "cli/model_input.h"
+#include "cli/runtime.h"
+#include "cli/terminal.h"
+#include "core/io/json_value.h"
+#include "infer/generator.h"
+#include "model/hf.h"
+
+namespace cadre::cli {
+namespace {
+
+// What a signal handler may write; Ctrl-C ends the text, not the program.
+volatile std::sig_atomic_t interrupted = 0;
+
+struct Options {
+  std::string model;
+  std::string prompt;
+  std::string prompt_file;
+  std::string prompt_tokens;
+  std::string dtype = "auto";
+  int64_t max_tokens = 128;
+  bool ignore_eos = false;
+  bool json = false;
+  infer::SamplerOptions sampler;
+  RuntimeOptions runtime;
+};
+
+const char* reason_name(infer::StopReason reason) {
+  switch (reason) {
+    case infer::StopReason::max_tokens:
+      return "max_tokens";
+    case infer::StopReason::stop_token:
+      return "stop_token";
+    case infer::StopReason::context_full:
+      return "context_full";
+    case infer::StopReason::cancelled:
+      break;
+  }
+  return "cancelled";
+}
+
+io::JsonValue as_json(const infer::GenerateResult& result, const std::vector<int32_t>& prompt,
+                      const std::string& text) {
+  io::JsonValue json = io::JsonValue::object();
+  json.set("prompt_tokens", prompt)
+      .set("tokens", result.tokens)
+      .set("text", text)
+      .set("stop_reason", reason_name(result.reason))
+      .set("prefill_seconds", result.prefill_seconds)
+      .set("decode_seconds", result.decode_seconds);
+  return json;
+}
+
+void report(const infer::GenerateResult& result, size_t prompt_size) {
+  const auto rate = [](size_t tokens, double seconds) {
+    return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0;
+  };
+  print_error(
+      fmt::format("prompt {} tokens at {:.0f} tokens/s, text {} tokens at {:.1f} tokens/s ({})",
+                  prompt_size, rate(prompt_size, result.prefill_seconds), result.tokens.size(),
+                  rate(result.tokens.size(), result.decode_seconds), reason_name(result.reason)));
+}
+
+void run(const Options& options, const CLI::App& app) {
+  const std::filesystem::path folder = find_model(options.model);
+  const bool by_ids = app.count("--prompt-tokens") > 0;
+  // Ids need no tokenizer: a model without one can still be tried.
+  std::optional<text::Tokenizer> tokenizer;
+  if (!by_ids || std::filesystem::exists(folder / "tokenizer.json")) {
+    tokenizer = load_tokenizer(folder);
+  }
+  std::vector<int32_t> prompt;
+  if (by_ids) {
+    prompt = parse_token_ids(options.prompt_tokens);
+  } else {
+    prompt = tokenizer->encode(
+        prompt_text(options.prompt, options.prompt_file, app.count("--prompt") > 0));
+  }
+  Runtime runtime(options.runtime);
+  Context& ctx = runtime.context();
+  const model::ModelSpec spec = model::read_spec(folder);
+  // An empty prompt asks for a text from its beginning, which models mark with their end token.
+  if (prompt.empty() && spec.eos_token_id >= 0) {
+    prompt.push_back(static_cast<int32_t>(spec.eos_token_id));
+  }
+  const model::LoadedModel loaded =
+      model::load_model(ctx, folder, compute_dtype(options.dtype, folder, spec));
+
+  infer::GenerateOptions generate;
+  generate.sampler = options.sampler;
+  generate.max_tokens = options.max_tokens;
+  if (tokenizer) generate.num_candidates = tokenizer->vocab_size();
+  if (!options.ignore_eos && spec.eos_token_id >= 0) {
+    generate.stop_tokens.push_back(static_cast<int32_t>(spec.eos_token_id));
+  }
+  std::optional<text::StreamDecoder> stream;
+  if (tokenizer) stream.emplace(*tokenizer);
+  std::string text;
+  const auto show = [&](const std::string& piece) {
+    text += piece;
+    if (options.json) return;
+    print_text(piece);
+    flush_output();
+  };
+  if (!options.json && !by_ids) show(app.count("--prompt") > 0 ? options.prompt : "");
+  text.clear();
+  std::signal(SIGINT, [](int) { interrupted = 1; });
+  const infer::GenerateResult result =
+      infer::generate(ctx, *loaded.decoder, prompt, generate, [&](int32_t token) {
+        if (stream) {
+          show(stream->push(token));
+        } else if (!options.json) {
+          show(std::to_string(token) + " ");
+        }
+        return interrupted == 0;
+      });
+  if (stream) show(stream->finish());
+  if (options.json) {
+    print("{}\n", as_json(result, prompt, text).dump());
+    return;
+  }
+  print_text("\n");
+  flush_output();
+  report(result, prompt.size());
+}
+
+}  // namespace
+
+void setup_generate(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("model", options->model, "A model or run folder")->type_name("MODEL")->required();
+  app.add_option("-p,--prompt", options->prompt, "The text to go on from; standard input if absent")
+      ->type_name("TEXT");
+  app.add_option("--prompt-file", options->prompt_file, "Read the prompt from this file")
+      ->type_name("FILE");
+  app.add_option("--prompt-tokens", options->prompt_tokens, "The prompt as token ids: 1,2,3")
+      ->type_name("IDS");
+  app.add_option("-n,--max-tokens", options->max_tokens, "Stop after this many tokens")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->capture_default_str();
+  app.add_flag("--ignore-eos", options->ignore_eos, "Go on past the end-of-text token");
+  add_dtype_option(app, options->dtype);
+  add_fields(app, options->sampler, "Sampling");
+  add_fields(app, options->runtime, "Machine");
+  add_json_flag(app, options->json);
+  add_examples(app,
+               "  cadre generate runs/quickstart --prompt 'The licence'\n"
+               "  cadre generate model/ -p 'def main' -n 200 --temperature 0\n"
+               "  cadre generate model/ --prompt-tokens 12,7,9 --temperature 0 --json");
+  app.callback([options, &app] { run(*options, app); });
+}
+
+}  // namespace cadre::cli

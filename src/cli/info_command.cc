@@ -1,0 +1,114 @@
+// cadre info: what a model is and costs, from its configuration alone.
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "cli/command.h"
+#include "cli/flags.h"
+#include "cli/human.h"
+#include "cli/model_input.h"
+#include "cli/terminal.h"
+#include "core/io/json_value.h"
+#include "model/cost.h"
+#include "model/hf.h"
+
+namespace cadre::cli {
+namespace {
+
+using io::JsonValue;
+
+struct Options {
+  std::string model;
+  bool json = false;
+};
+
+struct Format {
+  const char* name;
+  DType dtype;
+};
+constexpr Format kFormats[] = {{"f32", DType::f32}, {"bf16", DType::bf16}};
+
+JsonValue as_json(const model::ModelSpec& spec, const model::ModelCost& cost) {
+  const model::AttentionSpec& attention = spec.blocks.front().attention;
+  JsonValue result = JsonValue::object();
+  result.set("architecture", spec.architecture)
+      .set("total_parameters", cost.total_parameters)
+      .set("active_parameters", cost.active_parameters)
+      .set("forward_flops_per_token", cost.forward_flops_per_token)
+      .set("training_flops_per_token", cost.training_flops_per_token)
+      .set("attention_flops_per_token_at_full_context",
+           model::attention_flops_per_token(spec, spec.max_positions));
+  JsonValue bytes = JsonValue::object();
+  for (const Format& format : kFormats) {
+    bytes.set(format.name, model::stored_bytes(spec, format.dtype));
+  }
+  result.set("bytes", std::move(bytes))
+      .set("kv_cache_bytes_per_token", cost.kv_cache_bytes_per_token)
+      .set("vocab_size", spec.vocab_size)
+      .set("hidden_size", spec.hidden_size)
+      .set("num_layers", spec.num_layers())
+      .set("num_heads", attention.num_heads)
+      .set("num_kv_heads", attention.num_kv_heads)
+      .set("head_dim", attention.head_dim)
+      .set("max_positions", spec.max_positions)
+      .set("tied_embeddings", spec.tied_embeddings);
+  if (const auto* moe = std::get_if<model::MoeSpec>(&spec.blocks.front().feed_forward)) {
+    result.set("num_experts", moe->router.num_experts)
+        .set("top_k", moe->router.top_k)
+        .set("expert_size", moe->expert.intermediate_size);
+  }
+  return result;
+}
+
+void print_for_people(const model::ModelSpec& spec, const model::ModelCost& cost) {
+  const model::AttentionSpec& attention = spec.blocks.front().attention;
+  print("architecture       {}\n", spec.architecture);
+  print("parameters         {} in all, {} active for a token ({:.1f} %)\n",
+        grouped(cost.total_parameters), grouped(cost.active_parameters),
+        100.0 * static_cast<double>(cost.active_parameters) /
+            static_cast<double>(cost.total_parameters));
+  print("layers             {} of hidden size {}, {} heads ({} for keys and values) of {}\n",
+        spec.num_layers(), spec.hidden_size, attention.num_heads, attention.num_kv_heads,
+        attention.head_dim);
+  if (const auto* moe = std::get_if<model::MoeSpec>(&spec.blocks.front().feed_forward)) {
+    print("experts            {} of width {}, {} for each token\n", moe->router.num_experts,
+          moe->expert.intermediate_size, moe->router.top_k);
+  }
+  print("vocabulary         {} ids, context {} positions\n", grouped(spec.vocab_size),
+        grouped(spec.max_positions));
+  print("operations         {}FLOP a token forward, {}FLOP in training\n",
+        human_count(cost.forward_flops_per_token), human_count(cost.training_flops_per_token));
+  for (const Format& format : kFormats) {
+    print("weights in {:<7} {}\n", format.name,
+          human_bytes(static_cast<double>(model::stored_bytes(spec, format.dtype))));
+  }
+  print("KV cache (bf16)    {} a token, {} for a full context\n",
+        human_bytes(static_cast<double>(cost.kv_cache_bytes_per_token)),
+        human_bytes(static_cast<double>(cost.kv_cache_bytes_per_token) *
+                    static_cast<double>(spec.max_positions)));
+}
+
+}  // namespace
+
+void setup_info(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("model", options->model, "A model or run folder, or a config.json")
+      ->type_name("MODEL")
+      ->required();
+  add_json_flag(app, options->json);
+  add_examples(app,
+               "  cadre info OLMoE-1B-7B-0924/\n"
+               "  cadre info config.json --json");
+  app.callback([options] {
+    const model::ModelSpec spec = model::read_spec(find_model(options->model));
+    const model::ModelCost cost = model::cost(spec);
+    if (options->json) {
+      print("{}\n", as_json(spec, cost).pretty());
+    } else {
+      print_for_people(spec, cost);
+    }
+  });
+}
+
+}  // namespace cadre::cli

@@ -1,0 +1,56 @@
+#include "cli/model_input.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+
+#include "cli/input.h"
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "model/hf.h"
+
+namespace cadre::cli {
+
+std::filesystem::path find_model(const std::filesystem::path& place) {
+  namespace fs = std::filesystem;
+  if (fs::is_regular_file(place) || fs::exists(place / "config.json")) return place;
+  if (fs::exists(place / "latest" / "config.json")) return fs::canonical(place / "latest");
+  fail(ErrorKind::not_found, "{}: is no model: neither config.json nor latest/config.json is there",
+       place.string());
+}
+
+void add_dtype_option(CLI::App& app, std::string& dtype) {
+  app.add_option("--dtype", dtype, "Arithmetic with weights: auto, f32 or bf16; auto as stored")
+      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+      ->capture_default_str();
+}
+
+DType compute_dtype(const std::string& dtype, const std::filesystem::path& folder,
+                    const model::ModelSpec& spec) {
+  if (dtype != "auto") return *dtype_from_name(dtype);
+  return model::stored_dtype(folder, spec) == DType::f32 ? DType::f32 : DType::bf16;
+}
+
+std::vector<int32_t> parse_token_ids(const std::string& text) {
+  constexpr std::string_view kSeparators = " \t\r\n,[]";
+  std::vector<int32_t> ids;
+  for (size_t at = text.find_first_not_of(kSeparators); at != std::string::npos;) {
+    const size_t end = std::min(text.find_first_of(kSeparators, at), text.size());
+    int32_t id = 0;
+    const auto [last, error] = std::from_chars(text.data() + at, text.data() + end, id);
+    if (error != std::errc() || last != text.data() + end || id < 0) {
+      fail(ErrorKind::invalid_input, "token ids: \"{}\", expected a whole number from 0",
+           text.substr(at, end - at));
+    }
+    ids.push_back(id);
+    at = text.find_first_not_of(kSeparators, end);
+  }
+  return ids;
+}
+
+std::string prompt_text(const std::string& prompt, const std::string& file, bool given) {
+  if (given) return prompt;
+  return file.empty() ? read_standard_input() : read_text_file(file);
+}
+
+}  // namespace cadre::cli

@@ -1,0 +1,34 @@
+// Flags and inputs that commands on models share.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/tensor/dtype.h"
+#include "model/spec.h"
+
+namespace CLI {
+class App;
+}
+
+namespace cadre::cli {
+
+// The folder with the config.json: `place` itself, or `latest` inside the folder of a training run.
+// A file is taken as it is. Throws Error(not_found) naming what was looked for.
+std::filesystem::path find_model(const std::filesystem::path& place);
+
+// --dtype auto|f32|bf16: the type of the arithmetic with weights.
+void add_dtype_option(CLI::App& app, std::string& dtype);
+// "auto" is f32 for files in f32 and bf16 for all others.
+DType compute_dtype(const std::string& dtype, const std::filesystem::path& folder,
+                    const model::ModelSpec& spec);
+
+// Ids separated by commas or blanks. Throws Error(invalid_input), naming the piece.
+std::vector<int32_t> parse_token_ids(const std::string& text);
+
+// The prompt if it was given, else the content of the file, else standard input.
+std::string prompt_text(const std::string& prompt, const std::string& file, bool given);
+
+}  // namespace cadre::cli
