@@ -1,0 +1,18 @@
+// What the benchmarks of `cadre bench` share.
+#pragma once
+
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace cadre::cli {
+
+void setup_bench_train(CLI::App& app);
+void setup_bench_moe(CLI::App& app);
+
+// The mean of the middle two for an even number; values must not be empty.
+double median_of(std::vector<double> values);
+
+}  // namespace cadre::cli
