@@ -1,0 +1,43 @@
+#include "cli/input.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "core/base/error.h"
+
+namespace cadre::cli {
+
+namespace fs = std::filesystem;
+
+std::string read_standard_input() {
+  constexpr size_t kMaxBytes = size_t{4} << 30;
+  if (isatty(STDIN_FILENO) == 1) {
+    fail(ErrorKind::invalid_input, "standard input is a terminal, expected a file or a pipe");
+  }
+  std::string text;
+  std::array<char, 1 << 16> buffer;
+  for (;;) {
+    const ssize_t size = read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) fail(ErrorKind::invalid_input, "standard input: {}", std::strerror(errno));
+    if (size == 0) return text;
+    text.append(buffer.data(), static_cast<size_t>(size));
+    if (text.size() > kMaxBytes) {
+      fail(ErrorKind::invalid_input, "standard input: more than 4 GiB, expected less");
+    }
+  }
+}
+
+text::Tokenizer load_tokenizer(const fs::path& place) {
+  if (!fs::is_directory(place)) return text::Tokenizer::load(place);
+  for (const fs::path& file : {place / "tokenizer.json", place / "model" / "tokenizer.json"}) {
+    if (fs::exists(file)) return text::Tokenizer::load(file);
+  }
+  fail(ErrorKind::not_found, "{}: holds neither tokenizer.json nor model/tokenizer.json",
+       place.string());
+}
+
+}  // namespace cadre::cli

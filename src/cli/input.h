@@ -1,0 +1,19 @@
+// Where commands find the things that people name loosely.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "text/tokenizer.h"
+
+namespace cadre::cli {
+
+// All of standard input. Throws Error(invalid_input) if that is a terminal, where somebody has
+// forgotten an argument, or beyond 4 GiB.
+std::string read_standard_input();
+
+// The tokenizer in a file, or in a folder that holds a tokenizer.json (a model, or a run with its
+// model). Throws Error(not_found) naming the places that were looked at.
+text::Tokenizer load_tokenizer(const std::filesystem::path& place);
+
+}  // namespace cadre::cli

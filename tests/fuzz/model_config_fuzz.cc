@@ -1,0 +1,26 @@
+// A config.json: read into a spec whose sizes may be computed with.
+#include "model/hf.h"
+#include "model/parameters.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace cadre::fuzz {
+
+void read_input(std::string_view bytes) {
+  const InputFile file(bytes, "config.json");
+  const model::ModelSpec spec = model::read_spec(file.path());
+  // A spec may describe any number of layers; only lists of a sane length are walked.
+  if (spec.num_layers() < 1000) model::parameter_list(spec);
+}
+
+std::vector<std::string> seeds() {
+  return {R"({"architectures":["OlmoeForCausalLM"],"attention_bias":false,"clip_qkv":null,)"
+          R"("eos_token_id":50279,"hidden_act":"silu","hidden_size":2048,"initializer_range":0.02,)"
+          R"("intermediate_size":1024,"max_position_embeddings":4096,"model_type":"olmoe",)"
+          R"("norm_topk_prob":false,"num_attention_heads":16,"num_experts":64,)"
+          R"("num_experts_per_tok":8,"num_hidden_layers":16,"num_key_value_heads":16,)"
+          R"("pad_token_id":1,"rms_norm_eps":1e-05,"rope_scaling":null,"rope_theta":10000.0,)"
+          R"("router_aux_loss_coef":0.01,"tie_word_embeddings":false,"torch_dtype":"bfloat16",)"
+          R"("vocab_size":50304})"};
+}
+
+}  // namespace cadre::fuzz
