@@ -5,8 +5,9 @@
 //   w = w * (1 - lr * weight_decay) - lr * (m / correction1) / (sqrt(v / correction2) + eps)
 //
 // Loshchilov and Hutter, "Decoupled Weight Decay Regularization", arXiv:1711.05101; correction_i =
-// 1 - beta_i^step. The result is also written to `copy` in its type, unless that is null. One pass
-// over memory: the step is bound by bandwidth, so the fast versions stream.
+// 1 - beta_i^step. Every table rounds the same operations in the same order, so a step has the same
+// bits on every processor. The result is also written to `copy` in its type, unless that is null.
+// One pass over memory: the step is bound by bandwidth, so the fast versions stream.
 #pragma once
 
 #include <cstdint>

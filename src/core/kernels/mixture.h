@@ -9,7 +9,8 @@
 
 namespace cadre::kernels {
 
-// The largest `top_k` of each row, largest first; ties go to the lower index. A NaN counts as -inf.
+// The largest `top_k` of each row, largest first; ties go to the lower index. A NaN counts as -inf,
+// and stands as -inf in `values`. The fast tables hand rows of more than 4096 to the scalar one.
 struct TopKArgs {
   const float* scores;  // [N, E]
   int64_t num_experts;  // E
@@ -48,15 +49,15 @@ using CombineFn = void(const CombineArgs& args, Range rows) noexcept;
 //
 //   dx[i, :] = weight[n, j] * dy[n, :];    dweight[n, j] = sum_d dy[n, d] * x[i, d]
 //
-// dweight of a skipped slot is 0. dx may be the memory of x if the types agree. Rows of dx that no
-// slot names are not touched.
+// dweight of a skipped slot is 0. Slots are distinct, so rows may be divided among threads. dx may
+// be the memory of x. Rows of dx that no slot names are not touched. Without dweight x is not read.
 struct CombineBackwardArgs {
-  const void* x;
-  const void* dy;  // [N, D], of y_type
-  const float* weight;
-  const int32_t* slot;
-  void* dx;        // [M, D], of x_type
-  float* dweight;  // [N, k]
+  const void* x;        // [M, D]; may be null if dweight is
+  const void* dy;       // [N, D], of y_type
+  const float* weight;  // [N, k] or null
+  const int32_t* slot;  // [N, k]
+  void* dx;             // [M, D], of x_type
+  float* dweight;       // [N, k]; null if not wanted
   DType x_type;
   DType y_type;
   int64_t top_k;

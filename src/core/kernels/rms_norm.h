@@ -29,7 +29,8 @@ struct RmsNormArgs {
 using RmsNormFn = void(const RmsNormArgs& args, Range rows) noexcept;
 
 // dx[n, i] = r * (g[n, i] - x[n, i] * r^2 * mean_j(g[n, j] * x[n, j])),   g = dy * weight
-// `accumulate` adds to dx instead of overwriting it.
+// `accumulate` adds to dx instead of overwriting it. dx may be the memory of x, or of dy if the
+// types agree, unless it accumulates.
 struct RmsNormBackwardArgs {
   const void* dy;  // [N, D], of y_type
   DType y_type;
@@ -46,7 +47,8 @@ struct RmsNormBackwardArgs {
 };
 using RmsNormBackwardFn = void(const RmsNormBackwardArgs& args, Range rows) noexcept;
 
-// dweight[i] = sum_n dy[n, i] * x[n, i] * r[n], rows in ascending order, for the given columns.
+// dweight[i] = sum_n dy[n, i] * x[n, i] * r[n] for the given columns: 64 rows at a time, in
+// ascending order, whose sums are then added in ascending order.
 using RmsNormBackwardWeightFn = void(const RmsNormBackwardArgs& args, Range columns) noexcept;
 
 }  // namespace cadre::kernels

@@ -8,7 +8,8 @@
 
 namespace cadre::kernels {
 
-// p[n, :] = softmax(z[n, :]), and lse[n] = log sum_e exp(z[n, e]). p may be the memory of z.
+// p[n, :] = softmax(z[n, :]), and lse[n] = log sum_e exp(z[n, e]). p may be the memory of z. A row
+// of -inf alone gives p = 0 and lse = -inf; a NaN makes the whole of its row NaN.
 struct SoftmaxArgs {
   const float* z;  // [N, E]
   float* p;        // [N, E]
@@ -24,9 +25,10 @@ using SoftmaxFn = void(const SoftmaxArgs& args, Range rows) noexcept;
 //   max' = max(max, max_j z_j);  p_j = exp(z_j - max');  f = exp(max - max')
 //   sum = sum * f + sum_j p_j;  output[r, :] *= f;  max = max'
 //
-// Keys outside [first_key, num_keys) get p = 0, up to `width`. A row without keys is left alone,
-// its p zero. p is written as p_type (f32 or bf16), and sum adds the values before that rounding.
-// What a row computes does not depend on the other rows of the tile.
+// Keys outside [first_key, num_keys) get p = 0, up to `width`. A row without keys, or whose keys
+// all score -inf, is left alone, its p zero. p is written as p_type (f32 or bf16), and sum adds the
+// values before that rounding. What a row computes depends on its keys and their place in the tile
+// alone, neither on the other rows nor on `width`.
 struct AttentionTileArgs {
   const float* scores;  // [rows, scores_stride]
   int64_t scores_stride;
@@ -36,7 +38,7 @@ struct AttentionTileArgs {
   float scale;
   float* row_max;  // [rows], -inf at first
   float* row_sum;  // [rows], 0 at first
-  float* output;   // [rows, output_width] running unnormalised output
+  float* output;   // [rows, output_width] running unnormalised output, 0 at first
   int64_t output_width;
   void* p;  // [rows, p_stride]
   DType p_type;
@@ -70,8 +72,9 @@ using AttentionTileBackwardFn = void(const AttentionTileBackwardArgs& args, Rang
 //
 //   loss[n] = lse[n] - z[n, target];   dz[n, v] = weight[n] * (softmax(z)[n, v] - 1[v = target])
 //
-// A target of -1 means no loss: loss 0, dz 0. dz is written as dz_type with row stride dz_stride
-// (elements of dz_type) and may be the memory of z if dz_stride leaves each row in place.
+// A target of -1 means no loss: loss 0, dz 0, whatever z holds; lse is that of the row all the
+// same. dz is written as dz_type with row stride dz_stride (elements of dz_type) and may be the
+// memory of z if dz_stride leaves each row in place.
 struct CrossEntropyArgs {
   const float* z;  // [N, V]
   int64_t z_stride;

@@ -33,6 +33,15 @@ struct RunningSum {
 };
 
 template <class V>
+RunningSum<V> running_sum(const float* z, int64_t width) {
+  RunningSum<V> running;
+  int64_t i = 0;
+  for (; i + 4 * V::kWidth <= width; i += 4 * V::kWidth) running.add(z + i);
+  for_blocks<V>(i, width, [&](int64_t at, auto part) { running.add(z + at, part); });
+  return running;
+}
+
+template <class V>
 void cross_entropy(const CrossEntropyArgs& args, Range rows) {
   const int64_t width = args.vocab_size;
   with_type(args.dz_type, [&](auto dz_type) {
@@ -40,28 +49,27 @@ void cross_entropy(const CrossEntropyArgs& args, Range rows) {
       const float* z = args.z + n * args.z_stride;
       auto* dz = static_cast<decltype(dz_type)*>(args.dz) + n * args.dz_stride;
       const int32_t target = args.targets[n];
-      if (target < 0 && args.lse == nullptr) {
+      float top = 0.0f, sum = 1.0f;
+      if (target >= 0 || args.lse != nullptr) {
+        const RunningSum<V> running = running_sum<V>(z, width);
+        top = running.top.max();
+        sum = (running.sum * exp(running.top - V::all(top))).sum();
+      }
+      const float log_sum = __builtin_logf(sum);
+      if (args.lse != nullptr) args.lse[n] = top + log_sum;
+      if (target < 0) {
         args.loss[n] = 0.0f;
         if (args.dz == nullptr) continue;
-        for_blocks<V>(0, width, [&](int64_t i, auto part) { V::zero().store(dz + i, part); });
+        for_blocks<V>(0, width, [&](int64_t at, auto part) { V::zero().store(dz + at, part); });
         continue;
       }
-      RunningSum<V> running;
-      int64_t i = 0;
-      for (; i + 4 * V::kWidth <= width; i += 4 * V::kWidth) running.add(z + i);
-      for_blocks<V>(i, width, [&](int64_t at, auto part) { running.add(z + at, part); });
-      const float top = running.top.max();
-      const float sum = (running.sum * exp(running.top - V::all(top))).sum();
-      const float log_sum = __builtin_logf(sum);
-      const float at_target = target < 0 ? 0.0f : z[target];
-      args.loss[n] = target < 0 ? 0.0f : log_sum + (top - at_target);
-      if (args.lse != nullptr) args.lse[n] = top + log_sum;
+      const float at_target = z[target];
+      args.loss[n] = log_sum + (top - at_target);
       if (args.dz == nullptr) continue;
-      const V scale = V::all(target < 0 ? 0.0f : args.weight[n] / sum);
+      const V scale = V::all(args.weight[n] / sum);
       for_blocks<V>(0, width, [&](int64_t at, auto part) {
         (exp(V::load(z + at, part) - V::all(top)) * scale).store(dz + at, part);
       });
-      if (target < 0) continue;
       const V p = exp(V::all(at_target - top)) / V::all(sum);
       ((p - V::all(1.0f)) * V::all(args.weight[n])).store(dz + target, V::first(1));
     }
