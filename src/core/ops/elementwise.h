@@ -12,7 +12,7 @@ Tensor add(Context& ctx, const Tensor& a, const Tensor& b);
 // x in another dtype; x itself if it has it already.
 Tensor cast(Context& ctx, const Tensor& x, DType dtype);
 
-// Inverted dropout with probability p in [0, 1); x itself if p is 0 or nothing is recorded. The
+// Inverted dropout with probability p in [0, 1); x itself if p is 0 or there is no tape. The
 // mask is a function of (seed, stream) and the position of the element alone, so a recomputed
 // forward pass drops the same elements.
 Tensor dropout(Context& ctx, const Tensor& x, float p, uint64_t seed, uint64_t stream);

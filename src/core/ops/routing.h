@@ -48,7 +48,8 @@ struct Routing {
 
 // p = softmax(logits) over all experts in f32, then the top_k largest of p with p as weights.
 // logits is [N, E] f32. `gradient` may be null (no auxiliary loss); it is read in the backward
-// pass. Shazeer et al., arXiv:1701.06538; Muennighoff et al., arXiv:2409.02060.
+// pass, which runs only if the weights were used. Shazeer et al., arXiv:1701.06538; Muennighoff et
+// al., arXiv:2409.02060.
 Routing softmax_top_k(Context& ctx, const Tensor& logits, const RoutingOptions& options,
                       const TokenMask& mask, std::shared_ptr<const RouterGradient> gradient);
 

@@ -66,6 +66,8 @@ class Tensor {
   // elements() / dim(-1): the number of innermost rows; 0 for an empty tensor.
   int64_t rows() const;
   const void* identity() const { return storage_.get(); }
+  // While this handle lives no other storage gets the same identity, even if the memory is gone.
+  std::weak_ptr<const void> reserve_identity() const { return storage_; }
 
   void* raw() const { return storage_ ? storage_->data + offset_ : nullptr; }
   // Checked: throws Error(internal) if T is not the element type.

@@ -1,0 +1,450 @@
+#include "core/ops/attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "core/ops/attention_plan.h"
+
+namespace cadre::ops {
+namespace {
+
+// Rows of a block: enough that packing the keys of a tile costs little, few enough that scores and
+// their gradients stay in the second-level cache.
+constexpr int64_t kBlockRows = 256;
+
+// Hands out consecutive aligned pieces of a task's scratch; with a null base it only measures.
+class Pieces {
+ public:
+  explicit Pieces(std::byte* base) : base_(base) {}
+  template <typename T = std::byte>
+  T* take(int64_t count) {
+    T* piece = base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + used_);
+    used_ += (count * static_cast<int64_t>(sizeof(T)) + 63) / 64 * 64;
+    return piece;
+  }
+  int64_t used() const { return used_; }
+
+ private:
+  std::byte* base_;
+  int64_t used_ = 0;
+};
+
+// The memory of one call.
+struct Operands {
+  AttentionShape shape;
+  float scale;
+  DType type;
+  const std::byte* q;
+  const std::byte* k;
+  const std::byte* v;
+
+  int64_t element() const { return dtype_size(type); }
+  // Offsets of one query's group of heads, and of one key, in bytes.
+  int64_t q_offset(const AttentionBlock& block, int64_t query) const {
+    return ((block.segment.query_begin + query) * shape.q_stride() +
+            block.kv_head * shape.group() * shape.head_dim) *
+           element();
+  }
+  int64_t kv_offset(const AttentionBlock& block, int64_t key) const {
+    return ((block.segment.key_begin + key) * shape.kv_stride() + block.kv_head * shape.head_dim) *
+           element();
+  }
+  int64_t max_rows(const AttentionBlock& block) const {
+    return block.queries.size() * shape.group();
+  }
+};
+
+// Collects the rows (query, head) of one block from a tensor like q into consecutive memory.
+void collect_rows(const Operands& of, const AttentionBlock& block, const std::byte* from,
+                  std::byte* rows) {
+  const int64_t bytes = of.shape.group() * of.shape.head_dim * of.element();
+  for (int64_t query = block.queries.begin; query < block.queries.end; ++query, rows += bytes) {
+    std::memcpy(rows, from + of.q_offset(block, query), static_cast<size_t>(bytes));
+  }
+}
+
+// y = alpha * x (+ y) for a run of elements.
+void write_run(Context& ctx, const float* x, float alpha, void* y, DType type, bool accumulate,
+               int64_t count) {
+  const kernels::AddArgs args = {.a = x,
+                                 .a_type = DType::f32,
+                                 .b = accumulate ? y : nullptr,
+                                 .b_type = type,
+                                 .y = y,
+                                 .y_type = type,
+                                 .alpha = alpha,
+                                 .beta = accumulate ? 1.0f : 0.0f};
+  ctx.kernels().add(args, {0, count});
+}
+
+void zero_rows(const Tensor& x, const std::vector<Range>& rows) {
+  const int64_t row_bytes = x.dim(1) * dtype_size(x.dtype());
+  for (const Range& range : rows) {
+    std::memset(static_cast<std::byte*>(x.raw()) + range.begin * row_bytes, 0,
+                static_cast<size_t>(range.size() * row_bytes));
+  }
+}
+
+struct ForwardScratch {
+  ForwardScratch(std::byte* base, int64_t rows, int64_t head_dim, int64_t element) {
+    Pieces pieces(base);
+    gemm = pieces.take(kernels::kGemmScratchBytes);
+    q = pieces.take(rows * head_dim * element);
+    v = pieces.take(kKeyTile * head_dim * element);
+    p = pieces.take(rows * kKeyTile * element);
+    scores = pieces.take<float>(rows * kKeyTile);
+    output = pieces.take<float>(rows * head_dim);
+    row_max = pieces.take<float>(rows);
+    row_sum = pieces.take<float>(rows);
+    first = pieces.take<int32_t>(rows);
+    last = pieces.take<int32_t>(rows);
+    bytes = pieces.used();
+  }
+  std::byte *gemm, *q, *v, *p;
+  float *scores, *output, *row_max, *row_sum;
+  int32_t *first, *last;
+  int64_t bytes;
+};
+
+// The values of a tile with exactly kKeyTile rows: the product with p always sums over as many
+// keys, so its bits do not depend on how many follow. What is missing counts as zero.
+const std::byte* full_values(const Operands& of, const AttentionBlock& block,
+                             const AttentionTile& tile, std::byte* room, int64_t* stride) {
+  const std::byte* values = of.v + of.kv_offset(block, tile.keys.begin);
+  *stride = of.shape.kv_stride();
+  if (tile.keys.size() == kKeyTile) return values;
+  const int64_t row_bytes = of.shape.head_dim * of.element();
+  for (int64_t j = 0; j < tile.keys.size(); ++j) {
+    std::memcpy(room + j * row_bytes, values + j * *stride * of.element(),
+                static_cast<size_t>(row_bytes));
+  }
+  std::memset(room + tile.keys.size() * row_bytes, 0,
+              static_cast<size_t>((kKeyTile - tile.keys.size()) * row_bytes));
+  *stride = of.shape.head_dim;
+  return room;
+}
+
+// scores[r, j] = <q[r], k[j]> for rows `begin` to `end` of the block and the keys of the tile.
+kernels::GemmArgs score_product(const Operands& of, const AttentionBlock& block,
+                                const AttentionTile& tile, Range rows, const std::byte* q,
+                                float* scores, std::byte* scratch) {
+  return {.m = rows.size(),
+          .n = tile.keys.size(),
+          .k = of.shape.head_dim,
+          .a = q + rows.begin * of.shape.head_dim * of.element(),
+          .a_stride = of.shape.head_dim,
+          .b = of.k + of.kv_offset(block, tile.keys.begin),
+          .b_stride = of.shape.kv_stride(),
+          .b_transposed = true,
+          .type = of.type,
+          .c = scores,
+          .c_stride = kKeyTile,
+          .scratch = scratch};
+}
+
+Range block_rows(const Operands& of, const AttentionBlock& block, const AttentionTile& tile) {
+  const int64_t group = of.shape.group();
+  return {(tile.queries.begin - block.queries.begin) * group,
+          (tile.queries.end - block.queries.begin) * group};
+}
+
+void forward_tile(Context& ctx, const Operands& of, const AttentionBlock& block,
+                  const AttentionTile& tile, const ForwardScratch& s) {
+  const int64_t head_dim = of.shape.head_dim;
+  const Range rows = block_rows(of, block, tile);
+  ctx.kernels().gemm(score_product(of, block, tile, rows, s.q, s.scores, s.gemm));
+  visible_keys(block, of.shape, tile, s.first, s.last);
+  const kernels::AttentionTileArgs softmax = {.scores = s.scores,
+                                              .scores_stride = kKeyTile,
+                                              .width = kKeyTile,
+                                              .first_key = s.first,
+                                              .num_keys = s.last,
+                                              .scale = of.scale,
+                                              .row_max = s.row_max + rows.begin,
+                                              .row_sum = s.row_sum + rows.begin,
+                                              .output = s.output + rows.begin * head_dim,
+                                              .output_width = head_dim,
+                                              .p = s.p,
+                                              .p_type = of.type,
+                                              .p_stride = kKeyTile};
+  ctx.kernels().attention_tile(softmax, {0, rows.size()});
+  int64_t stride = 0;
+  const std::byte* values = full_values(of, block, tile, s.v, &stride);
+  ctx.kernels().gemm({.m = rows.size(),
+                      .n = head_dim,
+                      .k = kKeyTile,
+                      .a = s.p,
+                      .a_stride = kKeyTile,
+                      .b = values,
+                      .b_stride = stride,
+                      .type = of.type,
+                      .c = s.output + rows.begin * head_dim,
+                      .c_stride = head_dim,
+                      .accumulate = true,
+                      .scratch = s.gemm});
+}
+
+// lse is [N, H] and may be null.
+void forward_block(Context& ctx, const Operands& of, const AttentionBlock& block, std::byte* out,
+                   float* lse, std::byte* scratch) {
+  const int64_t group = of.shape.group();
+  const int64_t head_dim = of.shape.head_dim;
+  const int64_t rows = of.max_rows(block);
+  const ForwardScratch s(scratch, rows, head_dim, of.element());
+  collect_rows(of, block, of.q, s.q);
+  std::fill_n(s.row_max, rows, -std::numeric_limits<float>::infinity());
+  std::fill_n(s.row_sum, rows, 0.0f);
+  std::fill_n(s.output, rows * head_dim, 0.0f);
+  for (const AttentionTile& tile : attention_tiles(block, of.shape)) {
+    forward_tile(ctx, of, block, tile, s);
+  }
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t query = block.queries.begin + r / group;
+    const int64_t head = block.kv_head * group + r % group;
+    std::byte* y = out + of.q_offset(block, query) + (r % group) * head_dim * of.element();
+    write_run(ctx, s.output + r * head_dim, 1.0f / s.row_sum[r], y, of.type, false, head_dim);
+    if (lse != nullptr) {
+      lse[(block.segment.query_begin + query) * of.shape.num_heads + head] =
+          s.row_max[r] + std::log(s.row_sum[r]);
+    }
+  }
+}
+
+struct BackwardScratch {
+  BackwardScratch(std::byte* base, int64_t rows, int64_t num_keys, int64_t head_dim,
+                  int64_t element) {
+    Pieces pieces(base);
+    gemm = pieces.take(kernels::kGemmScratchBytes);
+    q = pieces.take(rows * head_dim * element);
+    dout = pieces.take(rows * head_dim * element);
+    p = pieces.take(rows * kKeyTile * element);
+    ds = pieces.take(rows * kKeyTile * element);
+    scores = pieces.take<float>(rows * kKeyTile);
+    dp = pieces.take<float>(rows * kKeyTile);
+    dq = pieces.take<float>(rows * head_dim);
+    dk = pieces.take<float>(num_keys * head_dim);
+    dv = pieces.take<float>(num_keys * head_dim);
+    lse = pieces.take<float>(rows);
+    delta = pieces.take<float>(rows);
+    first = pieces.take<int32_t>(rows);
+    last = pieces.take<int32_t>(rows);
+    bytes = pieces.used();
+  }
+  std::byte *gemm, *q, *dout, *p, *ds;
+  float *scores, *dp, *dq, *dk, *dv, *lse, *delta;
+  int32_t *first, *last;
+  int64_t bytes;
+};
+
+// The five products of one tile; dq, dk and dv are sums in f32.
+void backward_tile(Context& ctx, const Operands& of, const AttentionBlock& block,
+                   const AttentionTile& tile, const BackwardScratch& s) {
+  const int64_t head_dim = of.shape.head_dim;
+  const Range rows = block_rows(of, block, tile);
+  const int64_t row_bytes = head_dim * of.element();
+  const int64_t num_keys = tile.keys.size();
+  kernels::GemmArgs product = score_product(of, block, tile, rows, s.q, s.scores, s.gemm);
+  ctx.kernels().gemm(product);
+  product.a = s.dout + rows.begin * row_bytes;
+  product.b = of.v + of.kv_offset(block, tile.keys.begin);
+  product.c = s.dp;
+  ctx.kernels().gemm(product);
+  visible_keys(block, of.shape, tile, s.first, s.last);
+  const kernels::AttentionTileBackwardArgs softmax = {.scores = s.scores,
+                                                      .dp = s.dp,
+                                                      .stride = kKeyTile,
+                                                      .width = num_keys,
+                                                      .first_key = s.first,
+                                                      .num_keys = s.last,
+                                                      .scale = of.scale,
+                                                      .lse = s.lse + rows.begin,
+                                                      .delta = s.delta + rows.begin,
+                                                      .p = s.p,
+                                                      .ds = s.ds,
+                                                      .p_type = of.type,
+                                                      .p_stride = kKeyTile};
+  ctx.kernels().attention_tile_backward(softmax, {0, rows.size()});
+  kernels::GemmArgs to_keys = {.m = num_keys,
+                               .n = head_dim,
+                               .k = rows.size(),
+                               .a = s.p,
+                               .a_stride = kKeyTile,
+                               .a_transposed = true,
+                               .b = s.dout + rows.begin * row_bytes,
+                               .b_stride = head_dim,
+                               .type = of.type,
+                               .c = s.dv + tile.keys.begin * head_dim,
+                               .c_stride = head_dim,
+                               .accumulate = true,
+                               .scratch = s.gemm};
+  ctx.kernels().gemm(to_keys);
+  to_keys.a = s.ds;
+  to_keys.b = s.q + rows.begin * row_bytes;
+  to_keys.c = s.dk + tile.keys.begin * head_dim;
+  ctx.kernels().gemm(to_keys);
+  ctx.kernels().gemm({.m = rows.size(),
+                      .n = head_dim,
+                      .k = num_keys,
+                      .a = s.ds,
+                      .a_stride = kKeyTile,
+                      .b = of.k + of.kv_offset(block, tile.keys.begin),
+                      .b_stride = of.shape.kv_stride(),
+                      .type = of.type,
+                      .c = s.dq + rows.begin * head_dim,
+                      .c_stride = head_dim,
+                      .accumulate = true,
+                      .scratch = s.gemm});
+}
+
+template <typename T>
+float dot(const T* x, const T* y, int64_t count) {
+  // Lanes, so that the compiler may use vectors without changing the order of the sum.
+  constexpr int64_t kLanes = 16;
+  float lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (int64_t l = 0; l < kLanes; ++l) lanes[l] += to_f32(x[i + l]) * to_f32(y[i + l]);
+  }
+  float sum = 0;
+  for (; i < count; ++i) sum += to_f32(x[i]) * to_f32(y[i]);
+  for (const float lane : lanes) sum += lane;
+  return sum;
+}
+
+float dot(const std::byte* x, const std::byte* y, DType type, int64_t count) {
+  if (type == DType::bf16) {
+    return dot(reinterpret_cast<const bf16*>(x), reinterpret_cast<const bf16*>(y), count);
+  }
+  return dot(reinterpret_cast<const float*>(x), reinterpret_cast<const float*>(y), count);
+}
+
+// What the backward pass reads besides q, k and v, and where it writes.
+struct BackwardOperands {
+  const std::byte* out;
+  const std::byte* dout;
+  const float* lse;
+  Gradient dq, dk, dv;
+};
+
+void write_keys(Context& ctx, const Operands& of, const AttentionBlock& segment, const float* sums,
+                const Gradient& gradient) {
+  if (!gradient.wanted()) return;
+  const int64_t head_dim = of.shape.head_dim;
+  auto* to = static_cast<std::byte*>(gradient.value.raw());
+  for (int64_t key = 0; key < segment.segment.num_keys; ++key) {
+    write_run(ctx, sums + key * head_dim, 1.0f, to + of.kv_offset(segment, key), of.type,
+              gradient.accumulate, head_dim);
+  }
+}
+
+// All queries of one segment and key/value head, in fixed blocks, so that the sums over queries
+// have one order.
+void backward_segment(Context& ctx, const Operands& of, const BackwardOperands& more,
+                      const AttentionBlock& segment, int64_t rows_per_block, std::byte* scratch) {
+  const int64_t group = of.shape.group();
+  const int64_t head_dim = of.shape.head_dim;
+  const int64_t num_keys = segment.segment.num_keys;
+  const BackwardScratch s(scratch, rows_per_block, num_keys, head_dim, of.element());
+  std::fill_n(s.dk, num_keys * head_dim, 0.0f);
+  std::fill_n(s.dv, num_keys * head_dim, 0.0f);
+  AttentionBlock block = segment;
+  const int64_t step = rows_per_block / group;
+  for (int64_t begin = 0; begin < segment.queries.end; begin += step) {
+    block.queries = {begin, std::min(segment.queries.end, begin + step)};
+    const int64_t rows = of.max_rows(block);
+    collect_rows(of, block, of.q, s.q);
+    collect_rows(of, block, more.dout, s.dout);
+    for (int64_t r = 0; r < rows; ++r) {
+      const int64_t query = begin + r / group;
+      const int64_t at = of.q_offset(block, query) + (r % group) * head_dim * of.element();
+      s.delta[r] = dot(more.dout + at, more.out + at, of.type, head_dim);
+      s.lse[r] = more.lse[(block.segment.query_begin + query) * of.shape.num_heads +
+                          block.kv_head * group + r % group];
+    }
+    std::fill_n(s.dq, rows * head_dim, 0.0f);
+    for (const AttentionTile& tile : attention_tiles(block, of.shape)) {
+      backward_tile(ctx, of, block, tile, s);
+    }
+    if (!more.dq.wanted()) continue;
+    auto* dq = static_cast<std::byte*>(more.dq.value.raw());
+    for (int64_t query = begin; query < block.queries.end; ++query) {
+      write_run(ctx, s.dq + (query - begin) * group * head_dim, 1.0f,
+                dq + of.q_offset(block, query), of.type, more.dq.accumulate, group * head_dim);
+    }
+  }
+  write_keys(ctx, of, segment, s.dk, more.dk);
+  write_keys(ctx, of, segment, s.dv, more.dv);
+}
+
+int64_t longest(const std::vector<AttentionSegment>& segments) {
+  int64_t num_keys = 0;
+  for (const AttentionSegment& s : segments) num_keys = std::max(num_keys, s.num_keys);
+  return num_keys;
+}
+
+std::vector<Range> ranges(const std::vector<AttentionSegment>& segments, bool of_keys) {
+  std::vector<Range> all;
+  for (const AttentionSegment& s : segments) {
+    const int64_t begin = of_keys ? s.key_begin : s.query_begin;
+    all.push_back({begin, begin + (of_keys ? s.num_keys : s.num_queries)});
+  }
+  return all;
+}
+
+void backward(Context& ctx, const Operands& of, const BackwardOperands& more,
+              const std::vector<AttentionSegment>& segments) {
+  const auto clear = [&](const Gradient& gradient, bool of_keys) {
+    if (!gradient.wanted() || gradient.accumulate) return;
+    zero_rows(gradient.value, uncovered_rows(ranges(segments, of_keys), gradient.value.dim(0)));
+  };
+  clear(more.dq, false);
+  clear(more.dk, true);
+  clear(more.dv, true);
+  const int64_t rows = std::max<int64_t>(1, kBlockRows / of.shape.group()) * of.shape.group();
+  const BackwardScratch size(nullptr, rows, longest(segments), of.shape.head_dim, of.element());
+  const std::vector<AttentionBlock> tasks = attention_blocks(segments, of.shape, 0);
+  ctx.for_tasks(static_cast<int64_t>(tasks.size()), size.bytes, [&](int64_t i, std::byte* scratch) {
+    backward_segment(ctx, of, more, tasks[static_cast<size_t>(i)], rows, scratch);
+  });
+}
+
+}  // namespace
+
+Tensor attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v,
+                 const AttentionSegments& segments, const AttentionOptions& options) {
+  Tape* tape = ctx.tape();
+  const bool tracked = tape != nullptr && (tape->tracks(q) || tape->tracks(k) || tape->tracks(v));
+  const Operands of = {.shape = check_attention(q, k, v, *segments, options, tracked),
+                       .scale = options.scale,
+                       .type = q.dtype(),
+                       .q = static_cast<const std::byte*>(q.raw()),
+                       .k = static_cast<const std::byte*>(k.raw()),
+                       .v = static_cast<const std::byte*>(v.raw())};
+  const Tensor out = ctx.empty_like(q);
+  const Tensor lse = tracked ? ctx.empty({q.dim(0), options.num_heads}, DType::f32) : Tensor{};
+  zero_rows(out, uncovered_rows(ranges(*segments, /*of_keys=*/false), q.dim(0)));
+  const std::vector<AttentionBlock> blocks = attention_blocks(*segments, of.shape, kBlockRows);
+  int64_t rows = 1;
+  for (const AttentionBlock& block : blocks) rows = std::max(rows, of.max_rows(block));
+  const ForwardScratch size(nullptr, rows, of.shape.head_dim, of.element());
+  ctx.for_tasks(static_cast<int64_t>(blocks.size()), size.bytes,
+                [&](int64_t i, std::byte* scratch) {
+                  forward_block(ctx, of, blocks[static_cast<size_t>(i)],
+                                static_cast<std::byte*>(out.raw()), lse.data<float>(), scratch);
+                });
+  if (!tracked) return out;
+  tape->record(out, [=](Context& c, const Tensor& dy) {
+    const BackwardOperands more = {.out = static_cast<const std::byte*>(out.raw()),
+                                   .dout = static_cast<const std::byte*>(dy.raw()),
+                                   .lse = lse.data<float>(),
+                                   .dq = tape->gradient(c, q),
+                                   .dk = tape->gradient(c, k),
+                                   .dv = tape->gradient(c, v)};
+    backward(c, of, more, *segments);
+  });
+  return out;
+}
+
+}  // namespace cadre::ops

@@ -1,0 +1,138 @@
+#include "core/ops/attention_plan.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "core/ops/check.h"
+
+namespace cadre::ops {
+namespace {
+
+void check_disjoint(std::vector<Range> ranges, const char* what) {
+  std::sort(ranges.begin(), ranges.end(),
+            [](const Range& x, const Range& y) { return x.begin < y.begin; });
+  for (size_t i = 1; i < ranges.size(); ++i) {
+    if (ranges[i].begin < ranges[i - 1].end) {
+      fail(ErrorKind::invalid_input, "attention: segments share {} {}", what, ranges[i].begin);
+    }
+  }
+}
+
+void check_segments(const std::vector<AttentionSegment>& segments, int64_t num_queries,
+                    int64_t num_keys, bool derive) {
+  std::vector<Range> queries;
+  std::vector<Range> keys;
+  for (const AttentionSegment& s : segments) {
+    const bool valid =
+        s.query_begin >= 0 && s.key_begin >= 0 && s.num_queries >= 0 &&
+        s.num_queries <= s.num_keys && s.num_queries <= num_queries - s.query_begin &&
+        s.num_keys <= num_keys - s.key_begin && s.num_keys <= std::numeric_limits<int32_t>::max();
+    if (!valid) {
+      fail(ErrorKind::invalid_input,
+           "attention: a segment has queries {} + {} and keys {} + {}, expected no more queries "
+           "than keys, within {} and {} rows",
+           s.query_begin, s.num_queries, s.key_begin, s.num_keys, num_queries, num_keys);
+    }
+    if (s.num_queries > 0) queries.push_back({s.query_begin, s.query_begin + s.num_queries});
+    if (s.num_keys > 0) keys.push_back({s.key_begin, s.key_begin + s.num_keys});
+  }
+  check_disjoint(queries, "query");
+  if (derive) check_disjoint(keys, "key");
+}
+
+// The first key that a query at `position` sees.
+int64_t first_visible(int64_t position, int64_t window) {
+  return std::max<int64_t>(0, position + 1 - window);
+}
+
+}  // namespace
+
+AttentionShape check_attention(const Tensor& q, const Tensor& k, const Tensor& v,
+                               const std::vector<AttentionSegment>& segments,
+                               const AttentionOptions& options, bool derive) {
+  expect_activation(q, "attention: q");
+  expect_dtype(k, q.dtype(), "attention: k");
+  expect_dtype(v, q.dtype(), "attention: v");
+  expect_rank(q, 2, "attention: q");
+  expect_rank(k, 2, "attention: k");
+  const int64_t heads = options.num_heads;
+  const int64_t kv_heads = options.num_kv_heads;
+  if (kv_heads < 1 || heads < 1 || heads % kv_heads != 0 || q.dim(1) % heads != 0 ||
+      options.window < 0) {
+    fail(ErrorKind::invalid_input,
+         "attention: q is {} with {} heads, {} key/value heads and window {}; expected multiples",
+         to_string(q.shape()), heads, kv_heads, options.window);
+  }
+  const int64_t head_dim = q.dim(1) / heads;
+  expect_shape(k, {k.dim(0), kv_heads * head_dim}, "attention: k");
+  expect_shape(v, k.shape(), "attention: v");
+  check_segments(segments, q.dim(0), k.dim(0), derive);
+  const int64_t window = options.window > 0 ? options.window : k.dim(0) + 1;
+  return {heads, kv_heads, head_dim, window};
+}
+
+std::vector<Range> uncovered_rows(std::vector<Range> covered, int64_t num_rows) {
+  std::sort(covered.begin(), covered.end(),
+            [](const Range& x, const Range& y) { return x.begin < y.begin; });
+  std::vector<Range> gaps;
+  int64_t end = 0;
+  for (const Range& rows : covered) {
+    if (rows.begin > end) gaps.push_back({end, rows.begin});
+    end = std::max(end, rows.end);
+  }
+  if (end < num_rows) gaps.push_back({end, num_rows});
+  return gaps;
+}
+
+std::vector<AttentionBlock> attention_blocks(const std::vector<AttentionSegment>& segments,
+                                             const AttentionShape& shape, int64_t rows) {
+  std::vector<AttentionBlock> blocks;
+  for (const AttentionSegment& segment : segments) {
+    const int64_t step =
+        rows == 0 ? segment.num_queries : std::max<int64_t>(1, rows / shape.group());
+    for (int64_t begin = 0; begin < segment.num_queries; begin += step) {
+      const Range queries = {begin, std::min(segment.num_queries, begin + step)};
+      for (int64_t h = 0; h < shape.num_kv_heads; ++h) blocks.push_back({segment, h, queries});
+    }
+  }
+  const auto work = [](const AttentionBlock& block) {
+    return block.queries.size() * (block.position(block.queries.end));
+  };
+  std::stable_sort(blocks.begin(), blocks.end(),
+                   [&](const auto& x, const auto& y) { return work(x) > work(y); });
+  return blocks;
+}
+
+std::vector<AttentionTile> attention_tiles(const AttentionBlock& block,
+                                           const AttentionShape& shape) {
+  std::vector<AttentionTile> tiles;
+  const Range& queries = block.queries;
+  const int64_t last = block.position(queries.end);  // one past the last key that is seen
+  const int64_t first = first_visible(block.position(queries.begin), shape.window);
+  for (int64_t key = first / kKeyTile * kKeyTile; key < last; key += kKeyTile) {
+    const Range keys = {key, std::min(block.segment.num_keys, key + kKeyTile)};
+    // A query at position p sees keys [p + 1 - window, p].
+    const int64_t begin = std::max(queries.begin, keys.begin - block.position(0));
+    const int64_t end = std::min(queries.end, keys.end - 1 + shape.window - block.position(0));
+    if (begin < end) tiles.push_back({keys, {begin, end}});
+  }
+  return tiles;
+}
+
+void visible_keys(const AttentionBlock& block, const AttentionShape& shape,
+                  const AttentionTile& tile, int32_t* first, int32_t* last) {
+  for (int64_t query = tile.queries.begin; query < tile.queries.end; ++query) {
+    const int64_t position = block.position(query);
+    const auto within = [&](int64_t key) {
+      return static_cast<int32_t>(std::clamp<int64_t>(key - tile.keys.begin, 0, tile.keys.size()));
+    };
+    const int32_t begin = within(first_visible(position, shape.window));
+    const int32_t end = within(position + 1);
+    for (int64_t g = 0; g < shape.group(); ++g) {
+      *first++ = begin;
+      *last++ = end;
+    }
+  }
+}
+
+}  // namespace cadre::ops

@@ -1,0 +1,65 @@
+// How attention is divided into tasks and tiles; what forward and backward share.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/base/range.h"
+#include "core/ops/attention.h"
+
+namespace cadre::ops {
+
+// Keys in a tile, counted from the start of the sequence. Part of the definition of the result: the
+// products with values sum over one tile at a time.
+constexpr int64_t kKeyTile = 128;
+
+// The extents of one call and where its rows lie.
+struct AttentionShape {
+  int64_t num_heads;
+  int64_t num_kv_heads;
+  int64_t head_dim;
+  int64_t window;  // keys that a query sees; the longest sequence if all
+
+  int64_t group() const { return num_heads / num_kv_heads; }
+  int64_t q_stride() const { return num_heads * head_dim; }
+  int64_t kv_stride() const { return num_kv_heads * head_dim; }
+};
+
+// Checks all arguments: Error(invalid_input). With `derive`, key ranges must not overlap either.
+AttentionShape check_attention(const Tensor& q, const Tensor& k, const Tensor& v,
+                               const std::vector<AttentionSegment>& segments,
+                               const AttentionOptions& options, bool derive);
+
+// The rows of [0, num_rows) that lie in no [begin, begin + size), in order.
+std::vector<Range> uncovered_rows(std::vector<Range> covered, int64_t num_rows);
+
+// Queries [queries) of one segment, counted from its first query, for the query heads of one
+// key/value head. Its rows are numbered (query, head of the group), so those of one query lie
+// together in memory.
+struct AttentionBlock {
+  AttentionSegment segment;
+  int64_t kv_head;
+  Range queries;
+
+  // The position of a query among the keys.
+  int64_t position(int64_t query) const { return segment.num_keys - segment.num_queries + query; }
+};
+
+// A tile of keys as one block sees it.
+struct AttentionTile {
+  Range keys;     // within the sequence
+  Range queries;  // of the block those that see a key of the tile
+};
+
+// Cuts segments and heads into blocks of about `rows` rows, those with most work first. rows = 0
+// keeps all queries of a segment in one block.
+std::vector<AttentionBlock> attention_blocks(const std::vector<AttentionSegment>& segments,
+                                             const AttentionShape& shape, int64_t rows);
+// The tiles that a block sees, in order.
+std::vector<AttentionTile> attention_tiles(const AttentionBlock& block,
+                                           const AttentionShape& shape);
+// For each row of tile.queries the keys that it sees, [first, last) within the tile.
+void visible_keys(const AttentionBlock& block, const AttentionShape& shape,
+                  const AttentionTile& tile, int32_t* first, int32_t* last);
+
+}  // namespace cadre::ops

@@ -1,0 +1,141 @@
+#include "core/ops/linear.h"
+
+#include "core/ops/check.h"
+#include "core/ops/elementwise.h"
+#include "core/ops/gemm_tasks.h"
+
+namespace cadre::ops {
+namespace {
+
+// One group: x is [rows, in], w [out, in], y [rows, out], all with their rows end to end.
+struct Group {
+  int64_t begin;  // first row of x and y
+  int64_t rows;
+  int64_t weight;  // index of w
+};
+
+// The three products of a linear layer, for one group or many; shapes as in Group.
+struct Products {
+  int64_t in;
+  int64_t out;
+  std::vector<Group> groups;
+
+  static const std::byte* at(const Tensor& x, int64_t elements) {
+    return static_cast<const std::byte*>(x.raw()) + elements * dtype_size(x.dtype());
+  }
+  static std::byte* at_output(const Tensor& x, int64_t elements) {
+    return static_cast<std::byte*>(x.raw()) + elements * dtype_size(x.dtype());
+  }
+
+  // y = x w^T
+  void forward(Context& ctx, const Tensor& x, const Tensor& w, const Tensor& y) const {
+    std::vector<kernels::GemmArgs> products;
+    for (const Group& group : groups) {
+      products.push_back({.m = group.rows,
+                          .n = out,
+                          .k = in,
+                          .a = at(x, group.begin * in),
+                          .a_stride = in,
+                          .b = at(w, group.weight * out * in),
+                          .b_stride = in,
+                          .b_transposed = true,
+                          .type = x.dtype(),
+                          .c = at_output(y, group.begin * out),
+                          .c_stride = out,
+                          .c_type = y.dtype()});
+    }
+    run_gemms(ctx, products);
+  }
+
+  // dx = dy w and dw = dy^T x, those that are wanted, as one set of tasks.
+  void backward(Context& ctx, const Tensor& dy, const Tensor& x, const Tensor& w,
+                const Gradient& dx, const Gradient& dw) const {
+    std::vector<kernels::GemmArgs> products;
+    for (const Group& group : groups) {
+      const std::byte* dy_rows = at(dy, group.begin * out);
+      if (dx.wanted()) {
+        products.push_back({.m = group.rows,
+                            .n = in,
+                            .k = out,
+                            .a = dy_rows,
+                            .a_stride = out,
+                            .b = at(w, group.weight * out * in),
+                            .b_stride = in,
+                            .type = dy.dtype(),
+                            .c = at_output(dx.value, group.begin * in),
+                            .c_stride = in,
+                            .c_type = dx.value.dtype(),
+                            .accumulate = dx.accumulate});
+      }
+      if (dw.wanted() && (group.rows > 0 || !dw.accumulate)) {
+        products.push_back({.m = out,
+                            .n = in,
+                            .k = group.rows,
+                            .a = dy_rows,
+                            .a_stride = out,
+                            .a_transposed = true,
+                            .b = at(x, group.begin * in),
+                            .b_stride = in,
+                            .type = dy.dtype(),
+                            .c = at_output(dw.value, group.weight * out * in),
+                            .c_stride = in,
+                            .c_type = dw.value.dtype(),
+                            .accumulate = dw.accumulate});
+      }
+    }
+    run_gemms(ctx, products);
+  }
+};
+
+Tensor linear_groups(Context& ctx, const Tensor& x, const Tensor& weight, DType dtype,
+                     Products products) {
+  const Tensor y = ctx.empty({x.dim(0), products.out}, dtype);
+  products.forward(ctx, x, weight, y);
+  Tape* tape = ctx.tape();
+  if (tape == nullptr || !(tape->tracks(x) || tape->tracks(weight))) return y;
+  tape->record(y, [=, products = std::move(products)](Context& c, const Tensor& dy) {
+    const Tensor dz = cast(c, dy, weight.dtype());
+    const Gradient dx = tape->gradient(c, x);
+    const Gradient dw = tape->gradient(c, weight);
+    products.backward(c, dz, x, weight, dx, dw);
+  });
+  return y;
+}
+
+}  // namespace
+
+Tensor linear(Context& ctx, const Tensor& x, const Tensor& weight, DType dtype) {
+  expect_activation(x, "linear: x");
+  expect_rank(x, 2, "linear: x");
+  expect_rank(weight, 2, "linear: weight");
+  expect_shape(weight, {weight.dim(0), x.dim(1)}, "linear: weight");
+  expect_dtype(weight, x.dtype(), "linear: weight");
+  return linear_groups(ctx, x, weight, dtype,
+                       {.in = x.dim(1), .out = weight.dim(0), .groups = {{0, x.dim(0), 0}}});
+}
+
+Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight,
+                      const GroupOffsets& offsets) {
+  expect_activation(x, "grouped_linear: x");
+  expect_rank(x, 2, "grouped_linear: x");
+  expect_rank(weight, 3, "grouped_linear: weight");
+  expect_shape(weight, {weight.dim(0), weight.dim(1), x.dim(1)}, "grouped_linear: weight");
+  expect_dtype(weight, x.dtype(), "grouped_linear: weight");
+  const std::vector<int64_t>& ends = *offsets;
+  bool valid = static_cast<int64_t>(ends.size()) == weight.dim(0) + 1 && ends.front() == 0 &&
+               ends.back() == x.dim(0);
+  for (size_t e = 1; valid && e < ends.size(); ++e) valid = ends[e - 1] <= ends[e];
+  if (!valid) {
+    fail(ErrorKind::invalid_input,
+         "grouped_linear: {} offsets, expected {} in ascending order from 0 to {}", ends.size(),
+         weight.dim(0) + 1, x.dim(0));
+  }
+  Products products = {.in = x.dim(1), .out = weight.dim(1), .groups = {}};
+  for (int64_t e = 0; e < weight.dim(0); ++e) {
+    const int64_t begin = ends[static_cast<size_t>(e)];
+    products.groups.push_back({begin, ends[static_cast<size_t>(e) + 1] - begin, e});
+  }
+  return linear_groups(ctx, x, weight, x.dtype(), std::move(products));
+}
+
+}  // namespace cadre::ops

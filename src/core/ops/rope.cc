@@ -1,0 +1,81 @@
+#include "core/ops/rope.h"
+
+#include <cmath>
+
+#include "core/ops/check.h"
+
+namespace cadre::ops {
+
+RopeTable::RopeTable(int64_t max_positions, int64_t rotary_dim, double theta)
+    : max_positions_(max_positions), rotary_dim_(rotary_dim) {
+  if (max_positions < 1 || rotary_dim < 2 || rotary_dim % 2 != 0 || !(theta > 0)) {
+    fail(ErrorKind::invalid_input,
+         "rope: max_positions {}, rotary_dim {}, theta {}; expected at least 1, even, positive",
+         max_positions, rotary_dim, theta);
+  }
+  const int64_t half = rotary_dim / 2;
+  cosine_.resize(static_cast<size_t>(Shape{max_positions, half}.elements()));
+  sine_.resize(cosine_.size());
+  for (int64_t i = 0; i < half; ++i) {
+    const double frequency =
+        std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(rotary_dim));
+    for (int64_t position = 0; position < max_positions; ++position) {
+      const double angle = static_cast<double>(position) * frequency;
+      const auto at = static_cast<size_t>(position * half + i);
+      cosine_[at] = static_cast<float>(std::cos(angle));
+      sine_[at] = static_cast<float>(std::sin(angle));
+    }
+  }
+}
+
+namespace {
+
+// y may be the memory of x.
+void turn(Context& ctx, const Tensor& x, const Tensor& y, int64_t num_heads,
+          const std::vector<int32_t>& positions, const RopeTable& table, bool inverse) {
+  const kernels::RopeArgs args = {.x = x.raw(),
+                                  .y = y.raw(),
+                                  .type = x.dtype(),
+                                  .positions = positions.data(),
+                                  .cosine = table.cosine(),
+                                  .sine = table.sine(),
+                                  .num_heads = num_heads,
+                                  .head_dim = x.dim(1) / num_heads,
+                                  .rotary_dim = table.rotary_dim(),
+                                  .inverse = inverse};
+  ctx.for_rows(x.dim(0), 2 * x.dim(1) * dtype_size(x.dtype()),
+               [&](Range rows) { ctx.kernels().rope(args, rows); });
+}
+
+}  // namespace
+
+Tensor rope(Context& ctx, const Tensor& x, int64_t num_heads, const Positions& positions,
+            const std::shared_ptr<const RopeTable>& table) {
+  expect_activation(x, "rope: x");
+  expect_rank(x, 2, "rope: x");
+  if (num_heads < 1 || x.dim(1) % num_heads != 0 || x.dim(1) / num_heads < table->rotary_dim()) {
+    fail(ErrorKind::invalid_input, "rope: x is {}, expected {} heads of at least {}",
+         to_string(x.shape()), num_heads, table->rotary_dim());
+  }
+  if (static_cast<int64_t>(positions->size()) != x.dim(0)) {
+    fail(ErrorKind::invalid_input, "rope: {} positions for {} rows", positions->size(), x.dim(0));
+  }
+  for (const int32_t position : *positions) {
+    if (position < 0 || position >= table->max_positions()) {
+      fail(ErrorKind::invalid_input, "rope: position {}, expected 0 to {}", position,
+           table->max_positions() - 1);
+    }
+  }
+  const Tensor y = ctx.empty_like(x);
+  turn(ctx, x, y, num_heads, *positions, *table, /*inverse=*/false);
+  Tape* tape = ctx.tape();
+  if (tape != nullptr && tape->tracks(x)) {
+    tape->record(y, [=, x = TensorKey(x)](Context& c, const Tensor& dy) {
+      turn(c, dy, dy, num_heads, *positions, *table, /*inverse=*/true);
+      tape->contribute(c, x, dy);
+    });
+  }
+  return y;
+}
+
+}  // namespace cadre::ops
