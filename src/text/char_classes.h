@@ -1,0 +1,23 @@
+// Which characters are letters, numbers and white space, as one table look-up.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace cadre::text {
+
+enum class CharClass : uint8_t { other, letter, number, space };
+
+// The table of all code points, filled by asking PCRE2 for \p{L} and \p{N} once, so that what is
+// scanned by hand and what is matched by pattern rest on one edition of Unicode. Building it takes
+// a few milliseconds; immutable, so threads may share it.
+class CharClasses {
+ public:
+  CharClasses();
+  CharClass operator[](char32_t value) const { return table_[value]; }
+
+ private:
+  std::vector<CharClass> table_;  // 0x110000 entries
+};
+
+}  // namespace cadre::text
