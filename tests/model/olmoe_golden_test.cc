@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
+#include <set>
 #include <string>
 
 #include "core/base/cpu_features.h"
@@ -121,8 +121,44 @@ TEST_CASE("OLMoE: loss, auxiliary loss and every gradient are those of transform
   }
 }
 
+// Rounding to bf16 may turn a routing decision, after which that token and those that attend to it
+// are different computations. True for the real rows before the first such turn of their sequence,
+// be it in our pass or in that of the reference.
+std::vector<bool> same_routing(const GoldenCase& golden, const nn::ForwardTrace& trace) {
+  const int64_t length = golden.expected("input_ids").dim(1);
+  const int64_t rows = golden.expected("input_ids").elements();
+  std::vector<bool> same(static_cast<size_t>(rows), true);
+  for (int64_t row = 0; row < rows; ++row) {
+    bool equal = golden.is_real(row) && (row % length == 0 || same[static_cast<size_t>(row - 1)]);
+    for (size_t layer = 0; equal && layer < trace.routers.size(); ++layer) {
+      const std::string name = "layers." + std::to_string(layer) + ".experts";
+      const int64_t k = golden.expected(name).dim(1);
+      const auto chosen = [&](const Tensor& experts) {
+        const int32_t* first = experts.data<int32_t>() + row * k;
+        return std::set<int32_t>(first, first + k);
+      };
+      const std::set<int32_t> expected = chosen(golden.expected(name));
+      equal = chosen(trace.routers[layer].experts) == expected &&
+              chosen(golden.expected("bf16." + name)) == expected;
+    }
+    same[static_cast<size_t>(row)] = equal;
+  }
+  return same;
+}
+
+double max_difference(const Tensor& a, const Tensor& b, const std::vector<bool>& rows) {
+  double largest = 0.0;
+  for (int64_t i = 0; i < a.elements(); ++i) {
+    if (!rows[static_cast<size_t>(i / a.dim(-1))]) continue;
+    largest = std::max(largest, std::fabs(double{a.data<float>()[i]} - b.data<float>()[i]));
+  }
+  return largest;
+}
+
 TEST_CASE("OLMoE: bf16 is within twice transformers' own distance from f32") {
   for (const kernels::KernelTable* table : kernels::supported_tables(detect_cpu_features())) {
+    int64_t compared = 0;
+    int64_t rows = 0;
     for (const std::string& name : olmoe_cases()) {
       CAPTURE(table->name);
       CAPTURE(name);
@@ -130,12 +166,17 @@ TEST_CASE("OLMoE: bf16 is within twice transformers' own distance from f32") {
       Machine machine(*table);
       const model::LoadedModel loaded =
           model::load_model(machine.ctx, golden.folder(), DType::bf16);
-      const Tensor hidden = loaded.decoder->hidden(machine.ctx, golden.input(), nullptr);
+      nn::ForwardTrace trace;
+      const Tensor hidden = loaded.decoder->hidden(machine.ctx, golden.input(), &trace);
       const Tensor logits = loaded.decoder->logits(machine.ctx, hidden);
-      const double theirs =
-          max_difference(golden.expected("bf16.logits"), golden.expected("logits"), golden);
-      CHECK(max_difference(logits, golden.expected("logits"), golden) < 2 * theirs);
+      const std::vector<bool> same = same_routing(golden, trace);
+      const Tensor exact = golden.expected("logits");
+      const double theirs = max_difference(golden.expected("bf16.logits"), exact, same);
+      CHECK(max_difference(logits, exact, same) <= 2 * theirs);
+      compared += std::ranges::count(same, true);
+      for (int64_t row = 0; row < exact.dim(0); ++row) rows += golden.is_real(row) ? 1 : 0;
     }
+    CHECK(compared > rows / 2);
   }
 }
 
