@@ -1,0 +1,111 @@
+#include "train/pretrain/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/error.h"
+#include "model/cost.h"
+#include "model/parameters.h"
+
+namespace cadre::train {
+namespace {
+
+// Activations of one block for one token that the backward pass needs, in the order in which the
+// forward pass makes them. c is the size of the compute type.
+int64_t block_bytes_per_token(const model::ModelSpec& spec, const model::BlockSpec& block,
+                              int64_t c) {
+  const int64_t hidden = spec.hidden_size;
+  const int64_t query = block.attention.num_heads * block.attention.head_dim;
+  const int64_t key = block.attention.num_kv_heads * block.attention.head_dim;
+  const bool qk_norm = block.attention.qk_norm != model::QkNorm::none;
+  // Norm, projections (before and after QK-norm and rotation), attention, its output, residual.
+  int64_t bytes = hidden * c + (query + key) * c * (qk_norm ? 3 : 2) + key * c + query * c +
+                  4 * block.attention.num_heads + hidden * c + 4 * hidden;
+  bytes += hidden * c + 4 * hidden;  // the second norm and the second residual
+  if (const auto* moe = std::get_if<model::MoeSpec>(&block.feed_forward)) {
+    const int64_t k = moe->router.top_k;
+    const int64_t width = moe->expert.intermediate_size;
+    bytes += 3 * 4 * moe->router.num_experts + 4 * hidden;  // logits, probabilities, f32 input
+    bytes += k * (hidden + 2 * width + width + hidden) * c + hidden * c;
+  } else {
+    const int64_t width = std::get<model::MlpSpec>(block.feed_forward).intermediate_size;
+    bytes += 3 * width * c + hidden * c;
+  }
+  return bytes;
+}
+
+int64_t activation_bytes(const model::ModelSpec& spec, const TrainConfig& config, int64_t c) {
+  const int64_t tokens = config.data.micro_batch * config.data.sequence_length;
+  int64_t all_blocks = 0;
+  int64_t largest = 0;
+  for (const model::BlockSpec& block : spec.blocks) {
+    const int64_t bytes = block_bytes_per_token(spec, block, c);
+    all_blocks += config.run.recompute ? 4 * spec.hidden_size : bytes;
+    largest = std::max(largest, bytes);
+  }
+  // On the way back the gradients of one block stand beside its activations; the head keeps the
+  // derivative of its input and a block of logits.
+  const int64_t head = spec.hidden_size * (4 + 2 * c);
+  return tokens * (all_blocks + largest * (config.run.recompute ? 2 : 1) + head);
+}
+
+std::string gib(int64_t bytes) {
+  return fmt::format("{:.2f} GiB", static_cast<double>(bytes) / static_cast<double>(1 << 30));
+}
+
+}  // namespace
+
+MemoryPlan plan_memory(const model::ModelSpec& spec, const TrainConfig& config) {
+  const DType compute = config.run.precision == "f32" ? DType::f32 : DType::bf16;
+  MemoryPlan plan;
+  for (const model::ParameterSpec& parameter : model::parameter_list(spec)) {
+    const int64_t elements = parameter.shape.elements();
+    const DType type = model::compute_type(parameter.kind, compute);
+    plan.weights += elements * dtype_size(type);
+    plan.gradients += elements * 4;
+    plan.optimizer += elements * (type == DType::f32 ? 8 : 12);
+    plan.snapshot += elements * 12;
+  }
+  plan.activations = activation_bytes(spec, config, dtype_size(compute));
+  return plan;
+}
+
+DiskPlan plan_disk(const model::ModelSpec& spec, const TrainConfig& config, int64_t total_steps) {
+  const int64_t parameters = model::cost(spec).total_parameters;
+  DiskPlan plan;
+  plan.checkpoint = parameters * (config.run.checkpoint_dtype == "f32" ? 4 + 8 : 2 + 12);
+  plan.num_checkpoints = config.run.keep_last + 1;
+  if (config.run.keep_every > 0) plan.num_checkpoints += total_steps / config.run.keep_every;
+  // A line of metrics and its events for each step, one of router loads every log_every.
+  constexpr int64_t kBytesPerStep = 700;
+  int64_t loads = 0;
+  for (const model::BlockSpec& block : spec.blocks) {
+    if (const auto* moe = std::get_if<model::MoeSpec>(&block.feed_forward)) {
+      loads += 200 + 8 * moe->router.num_experts;
+    }
+  }
+  plan.logs = total_steps * (kBytesPerStep + loads / config.run.log_every) + (8 << 20);
+  return plan;
+}
+
+void check_memory(const MemoryPlan& plan, int64_t available_bytes) {
+  if (plan.required() <= available_bytes) return;
+  fail(ErrorKind::exhausted,
+       "training needs about {} of memory (weights {}, gradients {}, optimiser {}, activations "
+       "{}), but {} are available; a smaller data.micro_batch with more data.accumulation, or "
+       "run.recompute, makes activations smaller",
+       gib(plan.required()), gib(plan.weights), gib(plan.gradients), gib(plan.optimizer),
+       gib(plan.activations), gib(available_bytes));
+}
+
+void check_disk(const DiskPlan& plan, const std::string& folder, int64_t free_bytes) {
+  if (plan.required() <= free_bytes) return;
+  fail(ErrorKind::exhausted,
+       "{}: training needs about {} of disk ({} checkpoints of {}, logs {}), but {} are free; "
+       "run.keep_last and run.keep_every decide how many checkpoints stay",
+       folder, gib(plan.required()), plan.num_checkpoints, gib(plan.checkpoint), gib(plan.logs),
+       gib(free_bytes));
+}
+
+}  // namespace cadre::train

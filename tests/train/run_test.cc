@@ -1,0 +1,234 @@
+#include "train/pretrain/run.h"
+
+#include <doctest/doctest.h>
+
+#include <fstream>
+
+#include "core/base/error.h"
+#include "core/io/safetensors_set.h"
+#include "model/hf.h"
+#include "tests/train/tiny.h"
+#include "train/checkpoint/checkpoint.h"
+#include "train/checkpoint/run_folder.h"
+
+namespace cadre::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::vector<std::string> kLearning = {"train", "validation", "routers"};
+
+// Changes one byte in the middle of a file.
+void flip_byte(const fs::path& file) {
+  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+  const auto middle = static_cast<std::streamoff>(fs::file_size(file) / 2);
+  stream.seekg(middle);
+  const char byte = static_cast<char>(stream.get() ^ 0x10);
+  stream.seekp(middle);
+  stream.put(byte);
+}
+
+std::string damage_after(const fs::path& checkpoint, const std::function<void()>& change) {
+  change();
+  return find_damage(checkpoint).value_or("");
+}
+
+TEST_CASE("run: stopped by a signal and resumed, it equals the uninterrupted one bit for bit") {
+  for (const char* dtype : {"f32", "bf16"}) {
+    TemporaryFolder folder;
+    TrainConfig config = tiny_config();
+    config.run.checkpoint_dtype = dtype;
+    config.run.folder = folder.path / "whole";
+    const RunResult whole = run_tiny(config);
+    CHECK(whole.step == 20);
+    CHECK(whole.stop_signal == 0);
+
+    config.run.folder = folder.path / "parts";
+    std::atomic<int> signal = 0;
+    // Raises the signal after some step, as Ctrl-C would.
+    struct Stopper : TrainObserver {
+      std::atomic<int>& signal;
+      int64_t at;
+      Stopper(std::atomic<int>& s, int64_t step) : signal(s), at(step) {}
+      void on_step(const StepReport& report) override {
+        if (report.step == at) signal = 2;
+      }
+    };
+    for (const int64_t at : {3, 13, 1000}) {
+      signal = 0;
+      Stopper stopper(signal, at);
+      Machine machine(at == 13 ? 1 : 3);
+      const RuleText text(config);
+      RunEnvironment environment;
+      environment.data = &text;
+      environment.vocab_size = kTinyVocab;
+      environment.resume = true;  // of a run that has not begun: begin it
+      environment.stop_signal = &signal;
+      const RunResult part = train(machine.ctx, config, environment, stopper);
+      CHECK(part.step == std::min<int64_t>(at, 20));
+      CHECK(part.stop_signal == (at < 20 ? 2 : 0));
+    }
+    CHECK(fingerprint(folder.path / "parts/latest") == fingerprint(folder.path / "whole/latest"));
+    CHECK(metrics(folder.path / "parts", kLearning) == metrics(folder.path / "whole", kLearning));
+    CHECK(fs::exists(folder.path / "parts/report.html"));
+  }
+}
+
+TEST_CASE("run: a checkpoint loads as a model, with the weights that were trained") {
+  TemporaryFolder folder;
+  TrainConfig config = tiny_config();
+  config.run.folder = folder.path / "run";
+  const RunResult result = run_tiny(config);
+  CHECK(result.checkpoint == folder.path / "run/checkpoints/step-00000020");
+  Machine machine;
+  const model::LoadedModel loaded = model::load_model(machine.ctx, result.checkpoint, DType::bf16);
+  const RuleText text(config);
+  double sum = 0.0;
+  int64_t count = 0;
+  for (int64_t source = 0; source < 2; ++source) {
+    for (int64_t b = 0; b < text.num_validation_batches(source); ++b) {
+      const MicroBatch batch = text.validation_batch(source, b);
+      const Tensor hidden = loaded.decoder->hidden(
+          machine.ctx, model::packed_input(batch.tokens, batch.starts), nullptr);
+      const std::vector<float> weights(batch.targets.size(), 1.0f);
+      for (const float loss :
+           loaded.decoder->loss(machine.ctx, hidden, batch.targets, weights).token_losses) {
+        sum += loss;
+      }
+      count += text.target_bytes(batch);
+    }
+  }
+  CHECK(sum / static_cast<double>(count) == doctest::Approx(result.validation->total.loss));
+}
+
+TEST_CASE("run: a folder that holds a run is not overwritten") {
+  TemporaryFolder folder;
+  TrainConfig config = tiny_config();
+  config.run.steps = 6;
+  config.run.folder = folder.path / "run";
+  run_tiny(config);
+  CHECK_THROWS_AS(run_tiny(config), Error);
+  config.optim.adamw.learning_rate = 5e-3;
+  CHECK_THROWS_AS(run_tiny(config, true), Error);
+}
+
+TEST_CASE("run: two processes cannot train in one folder") {
+  TemporaryFolder folder;
+  const RunFolder first(folder.path / "run");
+  CHECK_THROWS_AS(RunFolder(folder.path / "run"), Error);
+}
+
+TEST_CASE("run: a damaged checkpoint is told, set aside, and the one before it is taken") {
+  TemporaryFolder folder;
+  TrainConfig config = tiny_config();
+  config.run.keep_last = 3;
+  config.run.folder = folder.path / "whole";
+  run_tiny(config);
+  config.run.folder = folder.path / "damaged";
+  run_tiny(config);
+  const fs::path newest = folder.path / "damaged/checkpoints/step-00000020";
+  flip_byte(newest / "optimizer.safetensors");
+  run_tiny(config, true);
+  CHECK(fs::exists(newest.string() + ".damaged"));
+  CHECK(fingerprint(newest) == fingerprint(folder.path / "whole/latest"));
+  const auto warnings = metrics(folder.path / "damaged", {"warning"});
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0].find("step-00000020 is damaged") != std::string::npos);
+  CHECK(warnings[0].find("optimizer.safetensors") != std::string::npos);
+  flip_byte(newest / "model.safetensors");
+  flip_byte(folder.path / "damaged/checkpoints/step-00000010/trainer_state.json");
+  try {
+    run_tiny(config, true);
+    FAIL("resumed from nothing");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::corrupt_data);
+  }
+}
+
+TEST_CASE("checkpoint: every kind of damage is found") {
+  TemporaryFolder folder;
+  TrainConfig config = tiny_config();
+  config.run.steps = 6;
+  config.run.folder = folder.path / "run";
+  const fs::path good = run_tiny(config).checkpoint;
+  CHECK_FALSE(find_damage(good).has_value());
+  const fs::path copy = folder.path / "copy";
+  for (const char* name : {"config.json", "model.safetensors", "optimizer.safetensors",
+                           "trainer_state.json", "checksums.json"}) {
+    CAPTURE(name);
+    const auto fresh = [&] {
+      fs::remove_all(copy);
+      fs::copy(good, copy);
+    };
+    fresh();
+    CHECK(damage_after(copy, [&] { fs::remove(copy / name); }) != "");
+    fresh();
+    CHECK(damage_after(
+              copy, [&] { fs::resize_file(copy / name, fs::file_size(copy / name) / 2); }) != "");
+    if (std::string(name) == "checksums.json") continue;  // white space may change
+    fresh();
+    CHECK(damage_after(copy, [&] { flip_byte(copy / name); }).find(name) != std::string::npos);
+  }
+  fs::remove_all(copy);
+  CHECK(find_damage(copy).has_value());
+}
+
+TEST_CASE("run: old checkpoints go, those to keep stay, leftovers are cleared") {
+  TemporaryFolder folder;
+  TrainConfig config = tiny_config();
+  config.run.steps = 12;
+  config.run.checkpoint_every = 2;
+  config.run.keep_last = 2;
+  config.run.keep_every = 4;
+  config.run.folder = folder.path / "run";
+  run_tiny(config);
+  std::vector<int64_t> steps;
+  {
+    const RunFolder run(config.run.folder);
+    for (const CheckpointEntry& entry : run.checkpoints()) steps.push_back(entry.step);
+  }
+  CHECK(steps == std::vector<int64_t>{4, 8, 10, 12});
+  fs::create_directories(folder.path / "run/checkpoints/.tmp-step-00000099");
+  config.run.steps = 14;
+  CHECK(run_tiny(config, true).step == 14);
+  CHECK_FALSE(fs::exists(folder.path / "run/checkpoints/.tmp-step-00000099"));
+  CHECK(fs::read_symlink(folder.path / "run/latest") == "checkpoints/step-00000014");
+}
+
+TEST_CASE("run: measured in minutes it decides once how long it is") {
+  TemporaryFolder folder;
+  TrainConfig config = tiny_config();
+  config.run.minutes = 0.2;
+  config.run.folder = folder.path / "run";
+  fs::create_directories(config.run.folder);
+  std::ofstream(folder.path / "run/plan.json") << "{\"total_steps\": 7}";
+  const RunResult result = run_tiny(config, true);
+  CHECK(result.total_steps == 7);
+  CHECK(result.step == 7);
+}
+
+TEST_CASE("run: training that diverges stops with advice, checkpoints stay") {
+  TemporaryFolder folder;
+  TrainConfig config = tiny_config();
+  config.optim.adamw.learning_rate = 10.0;
+  config.optim.adamw.max_gradient_norm = 0.0;
+  config.optim.adamw.weight_decay = 10.0;
+  config.optim.schedule.warmup_steps = 0;
+  config.optim.max_skipped_in_a_row = 3;
+  config.optim.skip_window = 4;
+  config.optim.skip_sigmas = 0.1;
+  config.run.steps = 400;
+  config.run.checkpoint_every = 1;
+  config.run.validate_every = -1;
+  config.run.folder = folder.path / "run";
+  try {
+    run_tiny(config);
+    FAIL("did not diverge");
+  } catch (const Error& error) {
+    CHECK(std::string(error.what()).find("optim.learning_rate") != std::string::npos);
+  }
+  CHECK(fs::exists(folder.path / "run/latest/model.safetensors"));
+}
+
+}  // namespace
+}  // namespace cadre::train
