@@ -20,7 +20,8 @@ namespace {
   const int error = errno;
   ErrorKind kind = ErrorKind::invalid_input;
   if (error == ENOENT || error == ENOTDIR) kind = ErrorKind::not_found;
-  if (error == ENOSPC || error == EDQUOT || error == ENOMEM || error == EMFILE) {
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG || error == ENOMEM ||
+      error == EMFILE) {
     kind = ErrorKind::exhausted;
   }
   fail(kind, "{}: cannot {}: {}", path.string(), action, std::strerror(error));
