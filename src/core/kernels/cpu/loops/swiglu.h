@@ -13,15 +13,25 @@ template <class V>
   return V::all(1.0f) + exp(V::zero() - z);
 }
 
+// Whole rows of x, the least that make 2048 elements: the distance at which to prefetch.
+template <class V>
+[[gnu::always_inline]] inline int64_t elements_ahead(int64_t width) {
+  return (2047 / (2 * width) + 1) * 2 * width;
+}
+
 template <class V>
 void swiglu(const SwigluArgs& args, Range rows) {
   const int64_t width = args.width;
+  const int64_t ahead = elements_ahead<V>(width);
   with_type(args.type, [&](auto type) {
     using T = decltype(type);
     for (int64_t n = rows.begin; n < rows.end; ++n) {
       const T* gate = static_cast<const T*>(args.x) + n * 2 * width;
       T* y = static_cast<T*>(args.y) + n * width;
       for_blocks<V>(0, width, [&](int64_t i, auto part) {
+        prefetch_read(gate + ahead + i);
+        prefetch_read(gate + ahead + width + i);
+        prefetch_write(y + ahead / 2 + i);
         const V z = V::load(gate + i, part);
         const V up = V::load(gate + width + i, part);
         (z / sigmoid_divisor(z) * up).store(y + i, part);
@@ -34,6 +44,7 @@ void swiglu(const SwigluArgs& args, Range rows) {
 template <class V>
 void swiglu_backward(const SwigluArgs& args, Range rows) {
   const int64_t width = args.width;
+  const int64_t ahead = elements_ahead<V>(width);
   const V one = V::all(1.0f);
   with_type(args.type, [&](auto type) {
     using T = decltype(type);
@@ -42,6 +53,11 @@ void swiglu_backward(const SwigluArgs& args, Range rows) {
       const T* dy = static_cast<const T*>(args.dy) + n * width;
       T* dgate = static_cast<T*>(args.dx) + n * 2 * width;
       for_blocks<V>(0, width, [&](int64_t i, auto part) {
+        prefetch_read(gate + ahead + i);
+        prefetch_read(gate + ahead + width + i);
+        prefetch_read(dy + ahead / 2 + i);
+        prefetch_write(dgate + ahead + i);
+        prefetch_write(dgate + ahead + width + i);
         const V z = V::load(gate + i, part);
         const V up = V::load(gate + width + i, part);
         const V s = one / sigmoid_divisor(z);
