@@ -61,7 +61,7 @@ TEST_CASE("run: killed twenty times at random moments it equals the uninterrupte
     const bool kill = kills < 20;
     if (kill) {
       // Long enough to start and to take a few steps, short enough for twenty kills in a run.
-      const double seconds = 0.03 + whole * 0.12 * random.uniform();
+      const double seconds = 0.03 + whole * 0.08 * random.uniform();
       std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
       ::kill(child, SIGKILL);
     }

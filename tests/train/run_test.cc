@@ -95,7 +95,7 @@ TEST_CASE("run: a checkpoint loads as a model, with the weights that were traine
            loaded.decoder->loss(machine.ctx, hidden, batch.targets, weights).token_losses) {
         sum += loss;
       }
-      count += text.target_bytes(batch);
+      count += batch.num_targets;
     }
   }
   CHECK(sum / static_cast<double>(count) == doctest::Approx(result.validation->total.loss));

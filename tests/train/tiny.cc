@@ -53,6 +53,8 @@ MicroBatch RuleText::batch(uint64_t stream, int64_t index, int64_t source) const
       result.targets.push_back(t + 1 < length ? token : -1);
     }
   }
+  result.num_targets = config_.data.micro_batch * (length - 1);
+  result.text_bytes = result.num_targets;
   return result;
 }
 
@@ -60,11 +62,6 @@ MicroBatch RuleText::training_batch(int64_t index) const { return batch(1, index
 
 MicroBatch RuleText::validation_batch(int64_t source, int64_t index) const {
   return batch(2, index * 2 + source, source);
-}
-
-int64_t RuleText::target_bytes(const MicroBatch& batch) const {
-  const auto is_target = [](int32_t target) { return target >= 0; };
-  return std::count_if(batch.targets.begin(), batch.targets.end(), is_target);
 }
 
 TemporaryFolder::TemporaryFolder() {

@@ -30,8 +30,8 @@ constexpr int64_t kTinyVocab = 64;
 // Vocabulary 64, hidden 32, 2 layers, 4 experts top-2, rows of 32 tokens, 4 rows a micro-batch.
 TrainConfig tiny_config();
 
-// Rows in which each token follows from the one before by a rule of its source, with some noise:
-// learnable to about 0.7 nats. A pure function of the number of the batch.
+// A byte a target. Rows in which each token follows from the one before by a rule of its source,
+// with some noise: learnable to about 0.7 nats. A pure function of the number of the batch.
 class RuleText : public BatchSource {
  public:
   explicit RuleText(const TrainConfig& config) : config_(config) {}
@@ -40,7 +40,7 @@ class RuleText : public BatchSource {
   std::vector<std::string> sources() const override { return {"plus", "times"}; }
   int64_t num_validation_batches(int64_t) const override { return 2; }
   MicroBatch validation_batch(int64_t source, int64_t index) const override;
-  int64_t target_bytes(const MicroBatch& batch) const override;
+  std::string fingerprint() const override { return "rule"; }
 
  private:
   MicroBatch batch(uint64_t stream, int64_t index, int64_t source) const;

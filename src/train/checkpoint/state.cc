@@ -36,6 +36,7 @@ std::string to_json_text(const RunState& state) {
       .set("optimizer_steps", state.optimizer_steps)
       .set("skipped_in_all", state.skipped_in_all)
       .set("skipped_in_a_row", state.skipped_in_a_row)
+      .set("data_fingerprint", state.data_fingerprint)
       .set("seconds", state.seconds)
       .set("losses", state.losses)
       .set("gradient_norms", state.gradient_norms)
@@ -52,6 +53,7 @@ RunState run_state_from_json(const io::JsonView& json) {
   state.optimizer_steps = count(json, "optimizer_steps");
   state.skipped_in_all = count(json, "skipped_in_all");
   state.skipped_in_a_row = count(json, "skipped_in_a_row");
+  state.data_fingerprint = json.string("data_fingerprint");
   state.seconds = json.number("seconds");
   state.losses = json.number_list("losses");
   state.gradient_norms = json.number_list("gradient_norms");

@@ -1,20 +1,17 @@
-// What training asks of data: rows of tokens whose order is a pure function of a number, so that
-// the state of the data is the number of the step.
+// What training asks of data: batches whose order is a pure function of a number, so that the state
+// of the data is the number of the step.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "data/batch.h"
+
 namespace cadre::train {
 
-// Documents lie end to end; attention does not cross their starts.
-struct MicroBatch {
-  std::vector<int32_t> tokens;   // [N]
-  std::vector<int32_t> targets;  // [N], the token that follows, or -1 for no loss
-  std::vector<int64_t> starts;   // of documents, ascending, the first 0
-  std::vector<uint8_t> mask;     // [N], 0 for padding; empty if there is none
-};
+// A step is made of one or more of these.
+using MicroBatch = data::Batch;
 
 // Thread-safe for const calls.
 class BatchSource {
@@ -24,12 +21,14 @@ class BatchSource {
   // Micro-batch number `index` since the beginning of training, from 0 without end.
   virtual MicroBatch training_batch(int64_t index) const = 0;
 
-  // The held-out part, by named source.
+  // The held-out part, by named source. The batches of a source know in text_bytes, summed over all
+  // of them, what their targets stand for.
   virtual std::vector<std::string> sources() const = 0;
   virtual int64_t num_validation_batches(int64_t source) const = 0;
   virtual MicroBatch validation_batch(int64_t source, int64_t index) const = 0;
-  // Bytes of text that the targets of a batch stand for.
-  virtual int64_t target_bytes(const MicroBatch& batch) const = 0;
+
+  // Changes if the data do: a run is not resumed on others.
+  virtual std::string fingerprint() const = 0;
 };
 
 }  // namespace cadre::train

@@ -65,6 +65,7 @@ struct DataConfig {
   int64_t micro_batch = 8;
   int64_t accumulation = 1;
   std::vector<std::string> weights;
+  bool document_masking = true;
   int64_t validation_tokens = 65536;
 
   void visit_fields(auto&& field) {
@@ -73,6 +74,7 @@ struct DataConfig {
     field("micro_batch", micro_batch, Interval{1, 1 << 20}, "rows in one forward pass");
     field("accumulation", accumulation, Interval{1, 1 << 20}, "micro-batches in one step");
     field("weights", weights, "weights of sources, NAME=WEIGHT; default: those of the dataset");
+    field("document_masking", document_masking, "attention stays within documents");
     field("validation_tokens", validation_tokens, Interval{1, 1e12},
           "held-out tokens of each source that a validation reads, at most");
   }

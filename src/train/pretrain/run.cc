@@ -119,6 +119,11 @@ class Run {
     if (environment_.resume) found = find_newest_good(folder_);
     if (found.checkpoint) {
       state_ = load_checkpoint(ctx_, found.checkpoint->path, spec_, trainer_->optimizer());
+      if (state_.data_fingerprint != environment_.data->fingerprint()) {
+        fail(ErrorKind::invalid_input,
+             "{}: {} is no longer the data that this run began with; start another run",
+             config_.run.folder, config_.data.dataset);
+      }
       trainer_->outliers().restore(state_.losses, state_.gradient_norms);
       trainer_->routers().restore(state_.routers);
       last_checkpoint_ = found.checkpoint->path;
@@ -276,6 +281,7 @@ class Run {
     state_.gradient_norms = trainer_->outliers().norms();
     state_.routers = trainer_->routers().sums();
     state_.seconds = pace_.elapsed();
+    state_.data_fingerprint = environment_.data->fingerprint();
     const CheckpointReport report = writer_->save(ctx_, trainer_->optimizer(), state_);
     last_checkpoint_ = report.folder;
     last_saved_step_ = state_.step;

@@ -52,11 +52,7 @@ void Trainer::load(Context& ctx, const std::filesystem::path& folder) {
 
 nn::ForwardInput Trainer::forward_input(const MicroBatch& batch) const {
   CADRE_CHECK(batch.tokens.size() == batch.targets.size());
-  nn::ForwardInput input = model::packed_input(batch.tokens, batch.starts);
-  if (!batch.mask.empty()) {
-    input.mask = std::make_shared<const std::vector<uint8_t>>(batch.mask);
-  }
-  return input;
+  return model::packed_input(batch.tokens, batch.starts);
 }
 
 StepResult Trainer::step(Context& ctx, std::span<const MicroBatch> batches, int64_t step,

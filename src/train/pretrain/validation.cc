@@ -33,7 +33,7 @@ ValidationReport validate(Context& ctx, const Trainer& trainer, const BatchSourc
       const Evaluation evaluation = trainer.evaluate(ctx, batch, &routing);
       loss_sum += evaluation.loss_sum;
       source.tokens += evaluation.num_targets;
-      source.bytes += data.target_bytes(batch);
+      source.bytes += batch.text_bytes;
     }
     if (source.tokens == 0) continue;
     source.expert_counts = routing.counts();
