@@ -5,7 +5,7 @@
 #include <cstring>
 #include <limits>
 
-#include "core/ops/attention_plan.h"
+#include "core/ops/attention_rows.h"
 
 namespace cadre::ops {
 namespace {
@@ -13,79 +13,6 @@ namespace {
 // Rows of a block: enough that packing the keys of a tile costs little, few enough that scores and
 // their gradients stay in the second-level cache.
 constexpr int64_t kBlockRows = 256;
-
-// Hands out consecutive aligned pieces of a task's scratch; with a null base it only measures.
-class Pieces {
- public:
-  explicit Pieces(std::byte* base) : base_(base) {}
-  template <typename T = std::byte>
-  T* take(int64_t count) {
-    T* piece = base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + used_);
-    used_ += (count * static_cast<int64_t>(sizeof(T)) + 63) / 64 * 64;
-    return piece;
-  }
-  int64_t used() const { return used_; }
-
- private:
-  std::byte* base_;
-  int64_t used_ = 0;
-};
-
-// The memory of one call.
-struct Operands {
-  AttentionShape shape;
-  float scale;
-  DType type;
-  const std::byte* q;
-  const std::byte* k;
-  const std::byte* v;
-
-  int64_t element() const { return dtype_size(type); }
-  // Offsets of one query's group of heads, and of one key, in bytes.
-  int64_t q_offset(const AttentionBlock& block, int64_t query) const {
-    return ((block.segment.query_begin + query) * shape.q_stride() +
-            block.kv_head * shape.group() * shape.head_dim) *
-           element();
-  }
-  int64_t kv_offset(const AttentionBlock& block, int64_t key) const {
-    return ((block.segment.key_begin + key) * shape.kv_stride() + block.kv_head * shape.head_dim) *
-           element();
-  }
-  int64_t max_rows(const AttentionBlock& block) const {
-    return block.queries.size() * shape.group();
-  }
-};
-
-// Collects the rows (query, head) of one block from a tensor like q into consecutive memory.
-void collect_rows(const Operands& of, const AttentionBlock& block, const std::byte* from,
-                  std::byte* rows) {
-  const int64_t bytes = of.shape.group() * of.shape.head_dim * of.element();
-  for (int64_t query = block.queries.begin; query < block.queries.end; ++query, rows += bytes) {
-    std::memcpy(rows, from + of.q_offset(block, query), static_cast<size_t>(bytes));
-  }
-}
-
-// y = alpha * x (+ y) for a run of elements.
-void write_run(Context& ctx, const float* x, float alpha, void* y, DType type, bool accumulate,
-               int64_t count) {
-  const kernels::AddArgs args = {.a = x,
-                                 .a_type = DType::f32,
-                                 .b = accumulate ? y : nullptr,
-                                 .b_type = type,
-                                 .y = y,
-                                 .y_type = type,
-                                 .alpha = alpha,
-                                 .beta = accumulate ? 1.0f : 0.0f};
-  ctx.kernels().add(args, {0, count});
-}
-
-void zero_rows(const Tensor& x, const std::vector<Range>& rows) {
-  const int64_t row_bytes = x.dim(1) * dtype_size(x.dtype());
-  for (const Range& range : rows) {
-    std::memset(static_cast<std::byte*>(x.raw()) + range.begin * row_bytes, 0,
-                static_cast<size_t>(range.size() * row_bytes));
-  }
-}
 
 struct ForwardScratch {
   ForwardScratch(std::byte* base, int64_t rows, int64_t head_dim, int64_t element) {
@@ -110,7 +37,7 @@ struct ForwardScratch {
 
 // The values of a tile with exactly kKeyTile rows: the product with p always sums over as many
 // keys, so its bits do not depend on how many follow. What is missing counts as zero.
-const std::byte* full_values(const Operands& of, const AttentionBlock& block,
+const std::byte* full_values(const AttentionOperands& of, const AttentionBlock& block,
                              const AttentionTile& tile, std::byte* room, int64_t* stride) {
   const std::byte* values = of.v + of.kv_offset(block, tile.keys.begin);
   *stride = of.shape.kv_stride();
@@ -127,7 +54,7 @@ const std::byte* full_values(const Operands& of, const AttentionBlock& block,
 }
 
 // scores[r, j] = <q[r], k[j]> for rows `begin` to `end` of the block and the keys of the tile.
-kernels::GemmArgs score_product(const Operands& of, const AttentionBlock& block,
+kernels::GemmArgs score_product(const AttentionOperands& of, const AttentionBlock& block,
                                 const AttentionTile& tile, Range rows, const std::byte* q,
                                 float* scores, std::byte* scratch) {
   return {.m = rows.size(),
@@ -144,13 +71,14 @@ kernels::GemmArgs score_product(const Operands& of, const AttentionBlock& block,
           .scratch = scratch};
 }
 
-Range block_rows(const Operands& of, const AttentionBlock& block, const AttentionTile& tile) {
+Range block_rows(const AttentionOperands& of, const AttentionBlock& block,
+                 const AttentionTile& tile) {
   const int64_t group = of.shape.group();
   return {(tile.queries.begin - block.queries.begin) * group,
           (tile.queries.end - block.queries.begin) * group};
 }
 
-void forward_tile(Context& ctx, const Operands& of, const AttentionBlock& block,
+void forward_tile(Context& ctx, const AttentionOperands& of, const AttentionBlock& block,
                   const AttentionTile& tile, const ForwardScratch& s) {
   const int64_t head_dim = of.shape.head_dim;
   const Range rows = block_rows(of, block, tile);
@@ -187,8 +115,8 @@ void forward_tile(Context& ctx, const Operands& of, const AttentionBlock& block,
 }
 
 // lse is [N, H] and may be null.
-void forward_block(Context& ctx, const Operands& of, const AttentionBlock& block, std::byte* out,
-                   float* lse, std::byte* scratch) {
+void forward_block(Context& ctx, const AttentionOperands& of, const AttentionBlock& block,
+                   std::byte* out, float* lse, std::byte* scratch) {
   const int64_t group = of.shape.group();
   const int64_t head_dim = of.shape.head_dim;
   const int64_t rows = of.max_rows(block);
@@ -239,7 +167,7 @@ struct BackwardScratch {
 };
 
 // The five products of one tile; dq, dk and dv are sums in f32.
-void backward_tile(Context& ctx, const Operands& of, const AttentionBlock& block,
+void backward_tile(Context& ctx, const AttentionOperands& of, const AttentionBlock& block,
                    const AttentionTile& tile, const BackwardScratch& s) {
   const int64_t head_dim = of.shape.head_dim;
   const Range rows = block_rows(of, block, tile);
@@ -298,28 +226,6 @@ void backward_tile(Context& ctx, const Operands& of, const AttentionBlock& block
                       .scratch = s.gemm});
 }
 
-template <typename T>
-float dot(const T* x, const T* y, int64_t count) {
-  // Lanes, so that the compiler may use vectors without changing the order of the sum.
-  constexpr int64_t kLanes = 16;
-  float lanes[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (int64_t l = 0; l < kLanes; ++l) lanes[l] += to_f32(x[i + l]) * to_f32(y[i + l]);
-  }
-  float sum = 0;
-  for (; i < count; ++i) sum += to_f32(x[i]) * to_f32(y[i]);
-  for (const float lane : lanes) sum += lane;
-  return sum;
-}
-
-float dot(const std::byte* x, const std::byte* y, DType type, int64_t count) {
-  if (type == DType::bf16) {
-    return dot(reinterpret_cast<const bf16*>(x), reinterpret_cast<const bf16*>(y), count);
-  }
-  return dot(reinterpret_cast<const float*>(x), reinterpret_cast<const float*>(y), count);
-}
-
 // What the backward pass reads besides q, k and v, and where it writes.
 struct BackwardOperands {
   const std::byte* out;
@@ -328,8 +234,8 @@ struct BackwardOperands {
   Gradient dq, dk, dv;
 };
 
-void write_keys(Context& ctx, const Operands& of, const AttentionBlock& segment, const float* sums,
-                const Gradient& gradient) {
+void write_keys(Context& ctx, const AttentionOperands& of, const AttentionBlock& segment,
+                const float* sums, const Gradient& gradient) {
   if (!gradient.wanted()) return;
   const int64_t head_dim = of.shape.head_dim;
   auto* to = static_cast<std::byte*>(gradient.value.raw());
@@ -341,7 +247,7 @@ void write_keys(Context& ctx, const Operands& of, const AttentionBlock& segment,
 
 // All queries of one segment and key/value head, in fixed blocks, so that the sums over queries
 // have one order.
-void backward_segment(Context& ctx, const Operands& of, const BackwardOperands& more,
+void backward_segment(Context& ctx, const AttentionOperands& of, const BackwardOperands& more,
                       const AttentionBlock& segment, int64_t rows_per_block, std::byte* scratch) {
   const int64_t group = of.shape.group();
   const int64_t head_dim = of.shape.head_dim;
@@ -393,9 +299,10 @@ std::vector<Range> ranges(const std::vector<AttentionSegment>& segments, bool of
   return all;
 }
 
-void backward(Context& ctx, const Operands& of, const BackwardOperands& more,
+void backward(Context& ctx, const AttentionOperands& of, const BackwardOperands& more,
               const std::vector<AttentionSegment>& segments) {
   const auto clear = [&](const Gradient& gradient, bool of_keys) {
+    CADRE_CHECK(!gradient.wanted() || gradient.value.dtype() == of.type);
     if (!gradient.wanted() || gradient.accumulate) return;
     zero_rows(gradient.value, uncovered_rows(ranges(segments, of_keys), gradient.value.dim(0)));
   };
@@ -416,12 +323,12 @@ Tensor attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v
                  const AttentionSegments& segments, const AttentionOptions& options) {
   Tape* tape = ctx.tape();
   const bool tracked = tape != nullptr && (tape->tracks(q) || tape->tracks(k) || tape->tracks(v));
-  const Operands of = {.shape = check_attention(q, k, v, *segments, options, tracked),
-                       .scale = options.scale,
-                       .type = q.dtype(),
-                       .q = static_cast<const std::byte*>(q.raw()),
-                       .k = static_cast<const std::byte*>(k.raw()),
-                       .v = static_cast<const std::byte*>(v.raw())};
+  const AttentionOperands of = {.shape = check_attention(q, k, v, *segments, options, tracked),
+                                .scale = options.scale,
+                                .type = q.dtype(),
+                                .q = static_cast<const std::byte*>(q.raw()),
+                                .k = static_cast<const std::byte*>(k.raw()),
+                                .v = static_cast<const std::byte*>(v.raw())};
   const Tensor out = ctx.empty_like(q);
   const Tensor lse = tracked ? ctx.empty({q.dim(0), options.num_heads}, DType::f32) : Tensor{};
   zero_rows(out, uncovered_rows(ranges(*segments, /*of_keys=*/false), q.dim(0)));

@@ -1,0 +1,61 @@
+#include "core/ops/attention_rows.h"
+
+#include <cstring>
+
+namespace cadre::ops {
+namespace {
+
+template <typename T>
+float dot_of(const T* x, const T* y, int64_t count) {
+  // Lanes, so that the compiler may use vectors without changing the order of the sum.
+  constexpr int64_t kLanes = 16;
+  float lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (int64_t l = 0; l < kLanes; ++l) lanes[l] += to_f32(x[i + l]) * to_f32(y[i + l]);
+  }
+  float sum = 0;
+  for (; i < count; ++i) sum += to_f32(x[i]) * to_f32(y[i]);
+  for (const float lane : lanes) sum += lane;
+  return sum;
+}
+
+}  // namespace
+
+void collect_rows(const AttentionOperands& of, const AttentionBlock& block, const std::byte* from,
+                  std::byte* rows) {
+  const int64_t bytes = of.shape.group() * of.shape.head_dim * of.element();
+  for (int64_t query = block.queries.begin; query < block.queries.end; ++query, rows += bytes) {
+    std::memcpy(rows, from + of.q_offset(block, query), static_cast<size_t>(bytes));
+  }
+}
+
+void write_run(Context& ctx, const float* x, float alpha, void* y, DType type, bool accumulate,
+               int64_t count) {
+  const kernels::AddArgs args = {.a = x,
+                                 .a_type = DType::f32,
+                                 .b = accumulate ? y : nullptr,
+                                 .b_type = type,
+                                 .y = y,
+                                 .y_type = type,
+                                 .alpha = alpha,
+                                 .beta = accumulate ? 1.0f : 0.0f};
+  ctx.kernels().add(args, {0, count});
+}
+
+void zero_rows(const Tensor& x, const std::vector<Range>& rows) {
+  const int64_t row_bytes = x.dim(1) * dtype_size(x.dtype());
+  for (const Range& range : rows) {
+    std::memset(static_cast<std::byte*>(x.raw()) + range.begin * row_bytes, 0,
+                static_cast<size_t>(range.size() * row_bytes));
+  }
+}
+
+float dot(const std::byte* x, const std::byte* y, DType type, int64_t count) {
+  if (type == DType::bf16) {
+    return dot_of(reinterpret_cast<const bf16*>(x), reinterpret_cast<const bf16*>(y), count);
+  }
+  return dot_of(reinterpret_cast<const float*>(x), reinterpret_cast<const float*>(y), count);
+}
+
+}  // namespace cadre::ops
