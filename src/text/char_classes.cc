@@ -9,18 +9,24 @@ namespace cadre::text {
 namespace {
 
 constexpr char32_t kCodePoints = 0x110000;
-constexpr char32_t kFirstSurrogate = 0xd800;
-constexpr char32_t kAfterSurrogates = 0xe000;
+
+struct CodePointRange {
+  char32_t first;
+  char32_t end;
+};
+// All planes that have characters: the others are unassigned (4 to 13) or for private use, so that
+// they are `other` without asking. Surrogates are no characters.
+constexpr CodePointRange kAssigned[] = {{0, 0xd800}, {0xe000, 0x40000}, {0xe0000, 0xf0000}};
 
 }  // namespace
 
 CharClasses::CharClasses() : table_(kCodePoints, CharClass::other) {
   std::string all;
-  all.reserve(4 * kCodePoints);
-  for (char32_t c = 0; c < kCodePoints; ++c) {
-    if (c == kFirstSurrogate) c = kAfterSurrogates;
-    append_utf8(c, all);
-    if (is_white_space(c)) table_[c] = CharClass::space;
+  for (const CodePointRange& range : kAssigned) {
+    for (char32_t c = range.first; c < range.end; ++c) {
+      append_utf8(c, all);
+      if (is_white_space(c)) table_[c] = CharClass::space;
+    }
   }
   RegexScratch scratch;
   const auto mark = [&](const char* pattern, CharClass mark_as) {

@@ -242,7 +242,6 @@ Tokenizer TokenizerReader::read(std::string text, std::string_view where) {
   if (steps.empty() || !std::holds_alternative<ByteLevelStep>(steps.back())) {
     root.unsupported("pre_tokenizer: BPE without ByteLevel as its last step");
   }
-  data->pre_tokenizer = PreTokenizer(std::move(steps), std::make_shared<const CharClasses>());
   read_model(root.at("model"), *data);
   const auto model_tokens = static_cast<int64_t>(data->ids.size());
   if (const auto field = root.find("added_tokens")) {
@@ -252,6 +251,7 @@ Tokenizer TokenizerReader::read(std::string text, std::string_view where) {
   if (!decoder) root.unsupported("decoder: is null, expected ByteLevel");
   read_decoder(*decoder);
   if (const auto field = root.find("post_processor")) read_post_processor(*field, 0, *data);
+  data->pre_tokenizer = PreTokenizer(std::move(steps), std::make_shared<const CharClasses>());
   data->json = std::move(text);
   return Tokenizer(data);
 }

@@ -1,0 +1,109 @@
+#include "text/tokenizer_config.h"
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "text/json_field.h"
+
+namespace cadre::text {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+struct Role {
+  const char* key;
+  std::string TokenizerConfig::*token;
+};
+
+constexpr std::array<Role, 4> kRoles = {{{"bos_token", &TokenizerConfig::bos_token},
+                                         {"eos_token", &TokenizerConfig::eos_token},
+                                         {"pad_token", &TokenizerConfig::pad_token},
+                                         {"unk_token", &TokenizerConfig::unk_token}}};
+
+// A token is its written form or an object that has it as "content".
+void read_roles(const JsonField& root, TokenizerConfig& config) {
+  for (const Role& role : kRoles) {
+    const std::optional<JsonField> field = root.find(role.key);
+    if (!field || !(config.*role.token).empty()) continue;
+    config.*role.token = field->value().is_object() ? field->at("content").text() : field->text();
+  }
+}
+
+// A template, or a list of named ones of which "default" is meant.
+std::string read_chat_template(const JsonField& field) {
+  if (field.value().is_string()) return field.text();
+  std::string found;
+  field.for_each_element([&](const JsonField& element) {
+    if (element.at("name").text() == "default") found = element.at("template").text();
+  });
+  return found;
+}
+
+// Files of published models say 1000000000000000019884624838656 for "no limit".
+int64_t read_length(const JsonField& field) {
+  if (!field.value().is_number()) field.corrupt("expected a number");
+  const auto length = field.value().get<double>();
+  return length >= 1.0 && length < 1e15 ? static_cast<int64_t>(length) : 0;
+}
+
+ordered_json added_tokens_decoder(const Tokenizer& tokenizer) {
+  const json document = parse_json(tokenizer.to_json(), "tokenizer.json");
+  ordered_json decoder = ordered_json::object();
+  const auto added = document.find("added_tokens");
+  if (added == document.end() || !added->is_array()) return decoder;
+  for (const json& token : *added) {
+    const std::string content = token.at("content").get<std::string>();
+    ordered_json entry = {{"content", content}};
+    for (const char* flag : {"lstrip", "normalized", "rstrip", "single_word", "special"}) {
+      entry[flag] = token.at(flag).get<bool>();
+    }
+    decoder[std::to_string(tokenizer.token_to_id(content))] = std::move(entry);
+  }
+  return decoder;
+}
+
+}  // namespace
+
+TokenizerConfig read_tokenizer_config(const std::filesystem::path& folder) {
+  TokenizerConfig config;
+  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
+    const std::filesystem::path file = folder / name;
+    if (!std::filesystem::exists(file)) continue;
+    const json document = parse_json(read_text_file(file), file.string());
+    const JsonField root(document, file.string());
+    read_roles(root, config);
+    if (const auto field = root.find("model_max_length")) {
+      config.model_max_length = read_length(*field);
+    }
+    if (const auto field = root.find("chat_template")) {
+      config.chat_template = read_chat_template(*field);
+    }
+  }
+  return config;
+}
+
+void write_tokenizer_config(const std::filesystem::path& folder, const Tokenizer& tokenizer,
+                            const TokenizerConfig& config) {
+  ordered_json roles = ordered_json::object();
+  for (const Role& role : kRoles) {
+    const std::string& token = config.*role.token;
+    if (token.empty()) continue;
+    static_cast<void>(tokenizer.required_id(token));
+    roles[role.key] = token;
+  }
+  ordered_json document = {{"add_prefix_space", false},
+                           {"added_tokens_decoder", added_tokens_decoder(tokenizer)},
+                           {"clean_up_tokenization_spaces", false}};
+  document.update(roles);
+  if (config.model_max_length > 0) document["model_max_length"] = config.model_max_length;
+  if (!config.chat_template.empty()) document["chat_template"] = config.chat_template;
+  document["tokenizer_class"] = "PreTrainedTokenizerFast";
+  write_file_atomically(folder / "tokenizer_config.json", document.dump(2) + "\n");
+  write_file_atomically(folder / "special_tokens_map.json", roles.dump(2) + "\n");
+}
+
+}  // namespace cadre::text
