@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/io/fields_io.h"
+#include "tests/scratch_folder.h"
 #include "tests/train/tiny.h"
 #include "train/pretrain/plan.h"
 #include "train/pretrain/resume.h"
@@ -21,18 +22,18 @@ std::string message_of(const std::function<void()>& action) {
 }
 
 TEST_CASE("config: written as TOML and read back it is the same") {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   TrainConfig config = tiny_config();
   config.data.weights = {"prose=2", "code=1"};
   config.optim.adamw.learning_rate = 0.1 + 0.2;
-  save_config(folder.path / "config.toml", config);
-  TrainConfig copy = read_config(folder.path / "config.toml");
+  save_config(folder / "config.toml", config);
+  TrainConfig copy = read_config(folder / "config.toml");
   CHECK(io::fields_to_toml(io::list_fields(copy)) == io::fields_to_toml(io::list_fields(config)));
 }
 
 TEST_CASE("config: an unknown key is an error that names file, line and the nearest key") {
-  TemporaryFolder folder;
-  const auto file = folder.path / "run.toml";
+  ScratchFolder folder;
+  const auto file = folder / "run.toml";
   std::ofstream(file) << "[optim]\nlearning_rat = 1e-3\n";
   const std::string message = message_of([&] { read_config(file); });
   CAPTURE(message);
@@ -41,8 +42,8 @@ TEST_CASE("config: an unknown key is an error that names file, line and the near
 }
 
 TEST_CASE("config: a value out of range names its key") {
-  TemporaryFolder folder;
-  const auto file = folder.path / "run.toml";
+  ScratchFolder folder;
+  const auto file = folder / "run.toml";
   std::ofstream(file) << "[run]\nprecision = \"fp8\"\n";
   CHECK(message_of([&] { read_config(file); }).find("run.precision") != std::string::npos);
 }

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/io/json.h"
+#include "tests/scratch_folder.h"
 #include "tests/train/tiny.h"
 #include "train/log/records.h"
 #include "train/log/run_log.h"
@@ -49,26 +50,26 @@ int64_t count_lines(const std::filesystem::path& file) {
 }
 
 TEST_CASE("metrics: a resumed log drops later lines and a torn last one") {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   {
-    RunLog log(folder.path, -1);
+    RunLog log(folder.path(), -1);
     for (int64_t step = 1; step <= 10; ++step) log.on_step(step_report(step));
     log.on_finish(10);
   }
-  const auto events = std::filesystem::file_size(folder.path / "events.out.tfevents.1.cadre");
-  std::ofstream(folder.path / "metrics.jsonl", std::ios::app) << "{\"event\":\"train\",\"st";
+  const auto events = std::filesystem::file_size(folder / "events.out.tfevents.1.cadre");
+  std::ofstream(folder / "metrics.jsonl", std::ios::app) << "{\"event\":\"train\",\"st";
   {
-    RunLog log(folder.path, 10);
-    CHECK(count_lines(folder.path / "metrics.jsonl") == 10);
-    CHECK(std::filesystem::file_size(folder.path / "events.out.tfevents.1.cadre") == events);
+    RunLog log(folder.path(), 10);
+    CHECK(count_lines(folder / "metrics.jsonl") == 10);
+    CHECK(std::filesystem::file_size(folder / "events.out.tfevents.1.cadre") == events);
   }
   {
-    RunLog log(folder.path, 6);
+    RunLog log(folder.path(), 6);
     log.on_step(step_report(7));
   }
-  CHECK(count_lines(folder.path / "metrics.jsonl") == 7);
-  RunLog log(folder.path, -1);
-  CHECK(count_lines(folder.path / "metrics.jsonl") == 0);
+  CHECK(count_lines(folder / "metrics.jsonl") == 7);
+  RunLog log(folder.path(), -1);
+  CHECK(count_lines(folder / "metrics.jsonl") == 0);
 }
 
 TEST_CASE("report: one file with everything in it, whatever samples contain") {

@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/io/safetensors_set.h"
 #include "model/hf.h"
+#include "tests/scratch_folder.h"
 #include "tests/train/tiny.h"
 #include "train/checkpoint/checkpoint.h"
 #include "train/checkpoint/run_folder.h"
@@ -35,15 +36,15 @@ std::string damage_after(const fs::path& checkpoint, const std::function<void()>
 
 TEST_CASE("run: stopped by a signal and resumed, it equals the uninterrupted one bit for bit") {
   for (const char* dtype : {"f32", "bf16"}) {
-    TemporaryFolder folder;
+    ScratchFolder folder;
     TrainConfig config = tiny_config();
     config.run.checkpoint_dtype = dtype;
-    config.run.folder = folder.path / "whole";
+    config.run.folder = folder / "whole";
     const RunResult whole = run_tiny(config);
     CHECK(whole.step == 20);
     CHECK(whole.stop_signal == 0);
 
-    config.run.folder = folder.path / "parts";
+    config.run.folder = folder / "parts";
     std::atomic<int> signal = 0;
     // Raises the signal after some step, as Ctrl-C would.
     struct Stopper : TrainObserver {
@@ -68,18 +69,18 @@ TEST_CASE("run: stopped by a signal and resumed, it equals the uninterrupted one
       CHECK(part.step == std::min<int64_t>(at, 20));
       CHECK(part.stop_signal == (at < 20 ? 2 : 0));
     }
-    CHECK(fingerprint(folder.path / "parts/latest") == fingerprint(folder.path / "whole/latest"));
-    CHECK(metrics(folder.path / "parts", kLearning) == metrics(folder.path / "whole", kLearning));
-    CHECK(fs::exists(folder.path / "parts/report.html"));
+    CHECK(fingerprint(folder / "parts/latest") == fingerprint(folder / "whole/latest"));
+    CHECK(metrics(folder / "parts", kLearning) == metrics(folder / "whole", kLearning));
+    CHECK(fs::exists(folder / "parts/report.html"));
   }
 }
 
 TEST_CASE("run: a checkpoint loads as a model, with the weights that were trained") {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   TrainConfig config = tiny_config();
-  config.run.folder = folder.path / "run";
+  config.run.folder = folder / "run";
   const RunResult result = run_tiny(config);
-  CHECK(result.checkpoint == folder.path / "run/checkpoints/step-00000020");
+  CHECK(result.checkpoint == folder / "run/checkpoints/step-00000020");
   Machine machine;
   const model::LoadedModel loaded = model::load_model(machine.ctx, result.checkpoint, DType::bf16);
   const RuleText text(config);
@@ -102,10 +103,10 @@ TEST_CASE("run: a checkpoint loads as a model, with the weights that were traine
 }
 
 TEST_CASE("run: a folder that holds a run is not overwritten") {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   TrainConfig config = tiny_config();
   config.run.steps = 6;
-  config.run.folder = folder.path / "run";
+  config.run.folder = folder / "run";
   run_tiny(config);
   CHECK_THROWS_AS(run_tiny(config), Error);
   config.optim.adamw.learning_rate = 5e-3;
@@ -113,30 +114,30 @@ TEST_CASE("run: a folder that holds a run is not overwritten") {
 }
 
 TEST_CASE("run: two processes cannot train in one folder") {
-  TemporaryFolder folder;
-  const RunFolder first(folder.path / "run");
-  CHECK_THROWS_AS(RunFolder(folder.path / "run"), Error);
+  ScratchFolder folder;
+  const RunFolder first(folder / "run");
+  CHECK_THROWS_AS(RunFolder(folder / "run"), Error);
 }
 
 TEST_CASE("run: a damaged checkpoint is told, set aside, and the one before it is taken") {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   TrainConfig config = tiny_config();
   config.run.keep_last = 3;
-  config.run.folder = folder.path / "whole";
+  config.run.folder = folder / "whole";
   run_tiny(config);
-  config.run.folder = folder.path / "damaged";
+  config.run.folder = folder / "damaged";
   run_tiny(config);
-  const fs::path newest = folder.path / "damaged/checkpoints/step-00000020";
+  const fs::path newest = folder / "damaged/checkpoints/step-00000020";
   flip_byte(newest / "optimizer.safetensors");
   run_tiny(config, true);
   CHECK(fs::exists(newest.string() + ".damaged"));
-  CHECK(fingerprint(newest) == fingerprint(folder.path / "whole/latest"));
-  const auto warnings = metrics(folder.path / "damaged", {"warning"});
+  CHECK(fingerprint(newest) == fingerprint(folder / "whole/latest"));
+  const auto warnings = metrics(folder / "damaged", {"warning"});
   REQUIRE(warnings.size() == 1);
   CHECK(warnings[0].find("step-00000020 is damaged") != std::string::npos);
   CHECK(warnings[0].find("optimizer.safetensors") != std::string::npos);
   flip_byte(newest / "model.safetensors");
-  flip_byte(folder.path / "damaged/checkpoints/step-00000010/trainer_state.json");
+  flip_byte(folder / "damaged/checkpoints/step-00000010/trainer_state.json");
   try {
     run_tiny(config, true);
     FAIL("resumed from nothing");
@@ -146,13 +147,13 @@ TEST_CASE("run: a damaged checkpoint is told, set aside, and the one before it i
 }
 
 TEST_CASE("checkpoint: every kind of damage is found") {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   TrainConfig config = tiny_config();
   config.run.steps = 6;
-  config.run.folder = folder.path / "run";
+  config.run.folder = folder / "run";
   const fs::path good = run_tiny(config).checkpoint;
   CHECK_FALSE(find_damage(good).has_value());
-  const fs::path copy = folder.path / "copy";
+  const fs::path copy = folder / "copy";
   for (const char* name : {"config.json", "model.safetensors", "optimizer.safetensors",
                            "trainer_state.json", "checksums.json"}) {
     CAPTURE(name);
@@ -174,13 +175,13 @@ TEST_CASE("checkpoint: every kind of damage is found") {
 }
 
 TEST_CASE("run: old checkpoints go, those to keep stay, leftovers are cleared") {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   TrainConfig config = tiny_config();
   config.run.steps = 12;
   config.run.checkpoint_every = 2;
   config.run.keep_last = 2;
   config.run.keep_every = 4;
-  config.run.folder = folder.path / "run";
+  config.run.folder = folder / "run";
   run_tiny(config);
   std::vector<int64_t> steps;
   {
@@ -188,27 +189,27 @@ TEST_CASE("run: old checkpoints go, those to keep stay, leftovers are cleared") 
     for (const CheckpointEntry& entry : run.checkpoints()) steps.push_back(entry.step);
   }
   CHECK(steps == std::vector<int64_t>{4, 8, 10, 12});
-  fs::create_directories(folder.path / "run/checkpoints/.tmp-step-00000099");
+  fs::create_directories(folder / "run/checkpoints/.tmp-step-00000099");
   config.run.steps = 14;
   CHECK(run_tiny(config, true).step == 14);
-  CHECK_FALSE(fs::exists(folder.path / "run/checkpoints/.tmp-step-00000099"));
-  CHECK(fs::read_symlink(folder.path / "run/latest") == "checkpoints/step-00000014");
+  CHECK_FALSE(fs::exists(folder / "run/checkpoints/.tmp-step-00000099"));
+  CHECK(fs::read_symlink(folder / "run/latest") == "checkpoints/step-00000014");
 }
 
 TEST_CASE("run: measured in minutes it decides once how long it is") {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   TrainConfig config = tiny_config();
   config.run.minutes = 0.2;
-  config.run.folder = folder.path / "run";
+  config.run.folder = folder / "run";
   fs::create_directories(config.run.folder);
-  std::ofstream(folder.path / "run/plan.json") << "{\"total_steps\": 7}";
+  std::ofstream(folder / "run/plan.json") << "{\"total_steps\": 7}";
   const RunResult result = run_tiny(config, true);
   CHECK(result.total_steps == 7);
   CHECK(result.step == 7);
 }
 
 TEST_CASE("run: training that diverges stops with advice, checkpoints stay") {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   TrainConfig config = tiny_config();
   config.optim.adamw.learning_rate = 10.0;
   config.optim.adamw.max_gradient_norm = 0.0;
@@ -220,14 +221,14 @@ TEST_CASE("run: training that diverges stops with advice, checkpoints stay") {
   config.run.steps = 400;
   config.run.checkpoint_every = 1;
   config.run.validate_every = -1;
-  config.run.folder = folder.path / "run";
+  config.run.folder = folder / "run";
   try {
     run_tiny(config);
     FAIL("did not diverge");
   } catch (const Error& error) {
     CHECK(std::string(error.what()).find("optim.learning_rate") != std::string::npos);
   }
-  CHECK(fs::exists(folder.path / "run/latest/model.safetensors"));
+  CHECK(fs::exists(folder / "run/latest/model.safetensors"));
 }
 
 }  // namespace
