@@ -42,4 +42,12 @@ constexpr int64_t kGemmScratchBytes = 4 << 20;
 
 using GemmFn = void(const GemmArgs& args) noexcept;
 
+// How to cut a product among threads: blocks of m x n of c, the last ones smaller, each a call with
+// full k. Large blocks pack their operands for more arithmetic; small ones share the work evenly.
+struct GemmCut {
+  int64_t m = 0;
+  int64_t n = 0;
+};
+GemmCut preferred_cut(int64_t m, int64_t n, int64_t k, DType type, int threads);
+
 }  // namespace cadre::kernels

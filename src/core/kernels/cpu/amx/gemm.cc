@@ -1,10 +1,187 @@
 #include "core/kernels/gemm.h"
 
+#include "core/kernels/cpu/amx/finish.h"
 #include "core/kernels/cpu/amx/kernels.h"
+#include "core/kernels/cpu/amx/multiply.h"
+#include "core/kernels/cpu/amx/pack.h"
+#include "core/kernels/cpu/amx/plan.h"
 #include "core/kernels/cpu/avx512/kernels.h"
 
 namespace cadre::kernels::amx {
+namespace {
 
-void gemm(const GemmArgs& args) noexcept { avx512::gemm_bf16(args); }
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// Packs a panel step by step.
+struct Packing : Chore {
+  // Steps between the request for memory and its use: a few microseconds.
+  static constexpr int64_t kAhead = 4;
+
+  Panel panel;
+  int64_t step = 0;
+
+  // Spread over `products` steps of products.
+  Packing(const Panel& p, int64_t products) : panel(p) {
+    run = [](Chore& chore) { static_cast<Packing&>(chore).advance(); };
+    const int64_t steps = panel.begin < panel.end ? panel.steps() : 0;
+    if (steps > 0) interval = products > steps ? products / steps : 1;
+    countdown = interval;
+  }
+  void advance() {
+    if (panel.begin < panel.end && step < panel.steps()) pack_step(panel, step++, kAhead);
+  }
+  void finish() {
+    while (panel.begin < panel.end && step < panel.steps()) advance();
+  }
+};
+
+class Product {
+ public:
+  Product(const GemmArgs& args, const Plan& plan)
+      : args_(args),
+        plan_(plan),
+        resident_(plan.resident_left ? plan.left : plan.right),
+        streamed_(plan.resident_left ? plan.right : plan.left),
+        past_caches_(args.c_type == DType::f32 && !args.accumulate &&
+                     args.m * args.n * 4 >= kLargeOutput),
+        resident_memory_(args.scratch),
+        streamed_memory_(resident_memory_ + kResidentBytes),
+        waiting_(streamed_memory_ + 2 * kStreamedBytes),
+        block_(waiting_ + kWaitingBytes) {}
+
+  void run() {
+    for (int64_t r = 0; r < resident_.lanes; r += plan_.resident_block) {
+      const int64_t r_end = smaller(resident_.lanes, r + plan_.resident_block);
+      for (int64_t s = 0; s < streamed_.lanes; s += plan_.streamed_block) {
+        const int64_t s_end = smaller(streamed_.lanes, s + plan_.streamed_block);
+        for (int64_t k = 0; k == 0 || k < args_.k; k += plan_.chunk) {
+          k_begin_ = k;
+          k_end_ = smaller(args_.k, k + plan_.chunk);
+          Packing({resident_, plan_.resident_left, r, r_end, k_begin_, k_end_, resident_memory_}, 0)
+              .finish();
+          stream(r, r_end, s, s_end);
+          if (plan_.chunk == 0) break;
+        }
+      }
+    }
+    if (past_caches_) _mm_sfence();
+  }
+
+ private:
+  // Bytes of c from which on it is written past the caches.
+  static constexpr int64_t kLargeOutput = 1 << 20;
+
+  int64_t steps() const { return (k_end_ - k_begin_ + kTileDepth - 1) / kTileDepth; }
+
+  Packing packing_of_unit(int64_t begin, int64_t end, std::byte* to, int64_t products) const {
+    return Packing({streamed_, !plan_.resident_left, begin, end, k_begin_, k_end_, to}, products);
+  }
+
+  void stream(int64_t r_begin, int64_t r_end, int64_t s_begin, int64_t s_end) {
+    std::byte* waiting = waiting_;
+    std::byte* packed = streamed_memory_;
+    std::byte* other = streamed_memory_ + kStreamedBytes;
+    packing_of_unit(s_begin, end_of_unit(s_begin, s_end), packed, 0).finish();
+    for (int64_t unit = s_begin; unit < s_end;) {
+      const int64_t unit_end = end_of_unit(unit, s_end);
+      const int64_t products = groups(unit_end - unit, !plan_.resident_left) *
+                               groups(r_end - r_begin, plan_.resident_left);
+      Packing next =
+          packing_of_unit(unit_end, end_of_unit(unit_end, s_end), other, products * steps());
+      const std::byte* from = packed;
+      for (int64_t lane = unit; lane < unit_end;) {
+        const Group streamed = group_at(lane, unit_end, !plan_.resident_left);
+        const std::byte* resident_from = resident_memory_;
+        for (int64_t r = r_begin; r < r_end;) {
+          const Group resident = group_at(r, r_end, plan_.resident_left);
+          multiply_groups(streamed, from, resident, resident_from, waiting, next);
+          resident_from += resident.tiles * steps() * kTileBytes;
+          waiting += kBlockBytes;
+          r += resident.tiles * kTileWidth;
+        }
+        from += streamed.tiles * steps() * kTileBytes;
+        lane += streamed.tiles * kTileWidth;
+      }
+      next.finish();
+      std::byte* const free = packed;
+      packed = other;
+      other = free;
+      unit = unit_end;
+    }
+  }
+
+  int64_t end_of_unit(int64_t lane, int64_t end) const {
+    if (streamed_.k_contiguous && lane < end) {
+      return smaller(end, lane + group_at(lane, end, !plan_.resident_left).tiles * kTileWidth);
+    }
+    return smaller(end, lane + plan_.streamed_unit);
+  }
+
+  void multiply_groups(Group streamed, const std::byte* streamed_from, Group resident,
+                       const std::byte* resident_from, std::byte* waiting, Chore& chore) const {
+    const Group left = plan_.resident_left ? resident : streamed;
+    const Group right = plan_.resident_left ? streamed : resident;
+    const bool last = k_end_ == args_.k;
+    Output output;
+    if (last && !past_caches_) output = output_of(left, right);
+    multiply({.left = plan_.resident_left ? resident_from : streamed_from,
+              .right = plan_.resident_left ? streamed_from : resident_from,
+              .left_tiles = left.tiles,
+              .right_tiles = right.tiles,
+              .steps = steps(),
+              .begin = k_begin_ == 0 ? nullptr : waiting,
+              .end = last ? block_ : waiting,
+              .output = output,
+              .chore = &chore});
+    if (!last) return;
+    finish({.gemm = &args_,
+            .transposed = plan_.transposed,
+            .past_caches = past_caches_,
+            .sums = block_,
+            .left_tiles = left.tiles,
+            .right_tiles = right.tiles,
+            .first_left = left.first,
+            .first_right = right.first});
+  }
+
+  Output output_of(Group left, Group right) const {
+    const Group rows = plan_.transposed ? right : left;
+    const Group columns = plan_.transposed ? left : right;
+    const int64_t size = dtype_size(args_.c_type);
+    return {.row = static_cast<const std::byte*>(args_.c) +
+                   (rows.first * args_.c_stride + columns.first) * size,
+            .row_stride = args_.c_stride * size,
+            .row_bytes = smaller(columns.tiles * kTileWidth, args_.n - columns.first) * size,
+            .rows = smaller(rows.tiles * kTileWidth, args_.m - rows.first)};
+  }
+
+  static int64_t groups(int64_t lanes, bool left) {
+    const int64_t width = (left ? kLeftTiles : kRightTiles) * kTileWidth;
+    return (lanes + width - 1) / width;
+  }
+
+  const GemmArgs& args_;
+  const Plan& plan_;
+  const Factor& resident_;
+  const Factor& streamed_;
+  const bool past_caches_;
+  std::byte* resident_memory_;
+  std::byte* streamed_memory_;
+  std::byte* waiting_;
+  std::byte* block_;
+  int64_t k_begin_ = 0;
+  int64_t k_end_ = 0;
+};
+
+}  // namespace
+
+void gemm(const GemmArgs& args) noexcept {
+  if (args.type == DType::f32) return avx512::gemm_bf16(args);
+  if (args.m == 0 || args.n == 0) return;
+  const Plan plan = choose_plan(args);
+  configure_tiles();
+  Product(args, plan).run();
+  release_tiles();
+}
 
 }  // namespace cadre::kernels::amx

@@ -12,6 +12,32 @@ struct GemmIsa {
   static constexpr int64_t kRows = 14;
   static constexpr int64_t kVectors = 2;
 
+  // x[c] = column c of the 16 x 16 matrix at `from` (row stride in f32). Half of the exchange of
+  // lanes is done by loads, which have ports of their own.
+  static void load_transposed(const float* from, int64_t stride, F32x16 (&x)[16]) {
+#pragma GCC unroll 4
+    for (int64_t c = 0; c < 4; ++c) {
+      // quad[r] holds columns 4 c to 4 c + 3 of rows r, r + 4, r + 8 and r + 12.
+      __m512 quad[4];
+#pragma GCC unroll 4
+      for (int64_t r = 0; r < 4; ++r) {
+        const float* p = from + r * stride + 4 * c;
+        __m512 q = _mm512_broadcast_f32x4(_mm_loadu_ps(p));
+        q = _mm512_mask_broadcast_f32x4(q, 0x00f0, _mm_loadu_ps(p + 4 * stride));
+        q = _mm512_mask_broadcast_f32x4(q, 0x0f00, _mm_loadu_ps(p + 8 * stride));
+        quad[r] = _mm512_mask_broadcast_f32x4(q, 0xf000, _mm_loadu_ps(p + 12 * stride));
+      }
+      const __m512 low01 = _mm512_unpacklo_ps(quad[0], quad[1]);
+      const __m512 high01 = _mm512_unpackhi_ps(quad[0], quad[1]);
+      const __m512 low23 = _mm512_unpacklo_ps(quad[2], quad[3]);
+      const __m512 high23 = _mm512_unpackhi_ps(quad[2], quad[3]);
+      x[4 * c].lanes = _mm512_shuffle_ps(low01, low23, 0x44);
+      x[4 * c + 1].lanes = _mm512_shuffle_ps(low01, low23, 0xee);
+      x[4 * c + 2].lanes = _mm512_shuffle_ps(high01, high23, 0x44);
+      x[4 * c + 3].lanes = _mm512_shuffle_ps(high01, high23, 0xee);
+    }
+  }
+
   static void transpose(F32x16 (&x)[16]) {
     __m512 pair[16], quad[16], half[16];
 #pragma GCC unroll 8

@@ -1,0 +1,174 @@
+#include "core/kernels/cpu/amx/pack.h"
+
+#include <immintrin.h>
+
+#include "core/kernels/cpu/avx512/gemm_isa.h"
+
+namespace cadre::kernels::amx {
+namespace {
+
+using avx512::F32x16;
+
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// `count` elements from p, then zeros, up to 32.
+__m512i load(const bf16* p, int64_t count) {
+  if (count >= 32) return _mm512_loadu_si512(p);
+  if (count <= 0) return _mm512_setzero_si512();
+  return _mm512_maskz_loadu_epi16((1u << count) - 1, p);
+}
+
+void store(std::byte* to, __m512i x) { _mm512_store_si512(to, x); }
+
+// Sixteen rows of pairs become sixteen columns of pairs.
+void transpose_pairs(F32x16 (&x)[16]) { avx512::GemmIsa::transpose(x); }
+
+// Pairs (p, p + 1) of up to 32 lanes: the first 16 in low, the others in high.
+struct Pairs {
+  __m512i low, high;
+};
+Pairs load_pairs(const bf16* p, int64_t stride, int64_t lanes, int64_t depth) {
+  const __m512i first = load(p, depth > 0 ? lanes : 0);
+  const __m512i second = load(p + stride, depth > 1 ? lanes : 0);
+  const __m512i low_order =
+      _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6,
+                       37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
+  const __m512i high_order = _mm512_add_epi16(low_order, _mm512_set1_epi16(16));
+  return {_mm512_permutex2var_epi16(first, low_order, second),
+          _mm512_permutex2var_epi16(first, high_order, second)};
+}
+
+// The part of a factor that one tile holds: its first element, and how much of it there is.
+struct Source {
+  const bf16* from;
+  int64_t stride;
+  int64_t lanes;
+  int64_t depth;
+};
+
+// Left: rows as they lie.
+void copy_rows(const Source& x, std::byte* to) {
+  if (x.lanes >= kTileWidth && x.depth >= kTileDepth) {
+#pragma GCC unroll 16
+    for (int64_t row = 0; row < kTileWidth; ++row) {
+      store(to + row * 64, _mm512_loadu_si512(x.from + row * x.stride));
+    }
+    return;
+  }
+  for (int64_t row = 0; row < kTileWidth; ++row) {
+    store(to + row * 64, load(x.from + row * x.stride, row < x.lanes ? x.depth : 0));
+  }
+}
+
+// Right, from rows of k: pairs of k become rows.
+void transpose_rows(const Source& x, std::byte* to) {
+  F32x16 columns[16];
+  if (x.lanes >= kTileWidth && x.depth >= kTileDepth && x.stride % 2 == 0) {
+    avx512::GemmIsa::load_transposed(reinterpret_cast<const float*>(x.from), x.stride / 2, columns);
+  } else {
+#pragma GCC unroll 16
+    for (int64_t row = 0; row < 16; ++row) {
+      columns[row].lanes =
+          _mm512_castsi512_ps(load(x.from + row * x.stride, row < x.lanes ? x.depth : 0));
+    }
+    avx512::GemmIsa::transpose(columns);
+  }
+#pragma GCC unroll 16
+  for (int64_t row = 0; row < 16; ++row) {
+    store(to + row * 64, _mm512_castps_si512(columns[row].lanes));
+  }
+}
+
+// Right, from rows of lanes, one tile or two side by side: pairs of rows are woven together.
+void interleave(const Source& x, bool two, std::byte* to) {
+  for (int64_t pair = 0; pair < 16; ++pair) {
+    const Pairs p = load_pairs(x.from + 2 * pair * x.stride, x.stride, x.lanes, x.depth - 2 * pair);
+    store(to + pair * 64, p.low);
+    if (two) store(to + kTileBytes + pair * 64, p.high);
+  }
+}
+
+// Left, from rows of lanes, one tile or two side by side.
+void transpose_interleaved(const Source& x, bool two, std::byte* to) {
+  F32x16 low[16], high[16];
+#pragma GCC unroll 16
+  for (int64_t pair = 0; pair < 16; ++pair) {
+    const Pairs p = load_pairs(x.from + 2 * pair * x.stride, x.stride, x.lanes, x.depth - 2 * pair);
+    low[pair].lanes = _mm512_castsi512_ps(p.low);
+    high[pair].lanes = _mm512_castsi512_ps(p.high);
+  }
+  avx512::GemmIsa::transpose(low);
+  for (int64_t row = 0; row < 16; ++row) {
+    store(to + row * 64, _mm512_castps_si512(low[row].lanes));
+  }
+  if (!two) return;
+  avx512::GemmIsa::transpose(high);
+  for (int64_t row = 0; row < 16; ++row) {
+    store(to + kTileBytes + row * 64, _mm512_castps_si512(high[row].lanes));
+  }
+}
+
+// The tiles of one group at one step; `x` begins with its first lane.
+void pack_tiles(const Panel& panel, Source x, int64_t tiles, std::byte* to) {
+  const bool rows = panel.factor.k_contiguous;
+  const int64_t at_once = rows ? 1 : 2;
+  for (int64_t t = 0; t < tiles; t += at_once) {
+    if (rows) {
+      if (panel.left) {
+        copy_rows(x, to);
+      } else {
+        transpose_rows(x, to);
+      }
+    } else if (panel.left) {
+      transpose_interleaved(x, t + 1 < tiles, to);
+    } else {
+      interleave(x, t + 1 < tiles, to);
+    }
+    x.from += at_once * kTileWidth * (rows ? x.stride : 1);
+    x.lanes -= at_once * kTileWidth;
+    to += at_once * kTileBytes;
+  }
+}
+
+const bf16* element(const Factor& factor, int64_t lane, int64_t p) {
+  return factor.data + (factor.k_contiguous ? lane * factor.stride + p : p * factor.stride + lane);
+}
+
+void prefetch_step(const Panel& panel, int64_t step) {
+  const Factor& f = panel.factor;
+  const int64_t p = panel.k_begin + step * kTileDepth;
+  if (p >= panel.k_end) return;
+  if (f.k_contiguous) {
+    const bf16* from = element(f, panel.begin, p);
+    for (int64_t lane = panel.begin; lane < panel.end; ++lane, from += f.stride) {
+      _mm_prefetch(from, _MM_HINT_T1);
+    }
+  } else {
+    const int64_t depth = smaller(kTileDepth, panel.k_end - p);
+    for (int64_t row = 0; row < depth; ++row) {
+      const bf16* from = element(f, panel.begin, p + row);
+      for (int64_t lane = panel.begin; lane < panel.end; lane += 32, from += 32) {
+        _mm_prefetch(from, _MM_HINT_T1);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void pack_step(const Panel& panel, int64_t step, int64_t ahead) noexcept {
+  prefetch_step(panel, step + ahead);
+  const int64_t steps = panel.steps();
+  const int64_t p = panel.k_begin + step * kTileDepth;
+  std::byte* group_to = panel.to;
+  for (int64_t lane = panel.begin; lane < panel.end;) {
+    const Group group = group_at(lane, panel.end, panel.left);
+    const Source source = {element(panel.factor, lane, p), panel.factor.stride, panel.end - lane,
+                           panel.k_end - p};
+    pack_tiles(panel, source, group.tiles, group_to + step * group.tiles * kTileBytes);
+    group_to += steps * group.tiles * kTileBytes;
+    lane += group.tiles * kTileWidth;
+  }
+}
+
+}  // namespace cadre::kernels::amx
