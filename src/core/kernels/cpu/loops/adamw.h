@@ -10,6 +10,7 @@ namespace cadre::kernels::loops {
 // the same bits with every table.
 template <class V>
 void adamw(const AdamWArgs& args, Range elements) {
+  constexpr int64_t kAhead = 256;  // elements; 512 and 1024 are no better
   const V scale = V::all(args.gradient_scale);
   const V beta1 = V::all(args.beta1);
   const V beta2 = V::all(args.beta2);
@@ -22,6 +23,11 @@ void adamw(const AdamWArgs& args, Range elements) {
   with_type(args.copy_type, [&](auto copy_type) {
     auto* copy = static_cast<decltype(copy_type)*>(args.copy);
     for_blocks<V>(elements.begin, elements.end, [&](int64_t i, auto part) {
+      prefetch_read(args.gradient + i + kAhead);
+      prefetch_write(args.m + i + kAhead);
+      prefetch_write(args.v + i + kAhead);
+      prefetch_write(args.weight + i + kAhead);
+      if (copy != nullptr) prefetch_write(copy + i + kAhead);
       const V g = V::load(args.gradient + i, part) * scale;
       const V m = beta1 * V::load(args.m + i, part) + fresh1 * g;
       const V v = beta2 * V::load(args.v + i, part) + fresh2 * (g * g);

@@ -55,11 +55,16 @@ void combine_backward(const CombineBackwardArgs& args, Range rows) {
           float product = 0.0f;
           if (args.slot[j] >= 0) {
             const int64_t row = args.slot[j] * args.width;
-            const auto* x = static_cast<const decltype(x_type)*>(args.x) + row;
+            const int64_t after = j + 1 < rows.end * args.top_k ? args.slot[j + 1] : -1;
+            const int64_t next_slot = after < 0 ? args.slot[j] : after;
+            const bool wanted = args.dweight != nullptr;
+            const auto* x = static_cast<const decltype(x_type)*>(wanted ? args.x : args.dx) + row;
             auto* dx = static_cast<decltype(x_type)*>(args.dx) + row;
             const V weight = V::all(args.weight == nullptr ? 1.0f : args.weight[j]);
-            const bool wanted = args.dweight != nullptr;
+            const int64_t next = next_slot * args.width - row;  // from this row to the next
             product = sum_blocks<V>(args.width, [&](V sum, int64_t i, auto part) {
+              prefetch_read(x + next + i);
+              prefetch_write(dx + next + i);
               const V g = V::load(dy + i, part);
               if (wanted) sum = V::fma(g, V::load(x + i, part), sum);
               (weight * g).store(dx + i, part);

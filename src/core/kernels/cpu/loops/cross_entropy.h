@@ -9,6 +9,8 @@ namespace cadre::kernels::loops {
 // pass is enough (Milakov and Gimelshein, arXiv:1805.02867).
 template <class V>
 struct RunningSum {
+  static constexpr int64_t kAhead = 1024;  // elements at which to prefetch
+
   V top = V::all(kLowest);
   V sum = V::zero();
 
@@ -16,6 +18,7 @@ struct RunningSum {
   void add(const float* z) {
     constexpr int64_t kWidth = V::kWidth;
     const typename V::All all;
+    for (int64_t i = 0; i < 4 * kWidth; i += 16) prefetch_read(z + kAhead + i);
     const V a = V::load(z, all), b = V::load(z + kWidth, all);
     const V c = V::load(z + 2 * kWidth, all), d = V::load(z + 3 * kWidth, all);
     const V next = V::max(V::max(a, V::max(b, top)), V::max(c, V::max(d, top)));
@@ -47,7 +50,8 @@ void cross_entropy(const CrossEntropyArgs& args, Range rows) {
   with_type(args.dz_type, [&](auto dz_type) {
     for (int64_t n = rows.begin; n < rows.end; ++n) {
       const float* z = args.z + n * args.z_stride;
-      auto* dz = static_cast<decltype(dz_type)*>(args.dz) + n * args.dz_stride;
+      auto* dz = static_cast<decltype(dz_type)*>(args.dz);
+      if (dz != nullptr) dz += n * args.dz_stride;
       const int32_t target = args.targets[n];
       float top = 0.0f, sum = 1.0f;
       if (target >= 0 || args.lse != nullptr) {
@@ -59,13 +63,13 @@ void cross_entropy(const CrossEntropyArgs& args, Range rows) {
       if (args.lse != nullptr) args.lse[n] = top + log_sum;
       if (target < 0) {
         args.loss[n] = 0.0f;
-        if (args.dz == nullptr) continue;
+        if (dz == nullptr) continue;
         for_blocks<V>(0, width, [&](int64_t at, auto part) { V::zero().store(dz + at, part); });
         continue;
       }
       const float at_target = z[target];
       args.loss[n] = log_sum + (top - at_target);
-      if (args.dz == nullptr) continue;
+      if (dz == nullptr) continue;
       const V scale = V::all(args.weight[n] / sum);
       for_blocks<V>(0, width, [&](int64_t at, auto part) {
         (exp(V::load(z + at, part) - V::all(top)) * scale).store(dz + at, part);

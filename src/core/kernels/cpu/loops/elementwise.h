@@ -6,6 +6,8 @@
 
 namespace cadre::kernels::loops {
 
+constexpr int64_t kAhead = 512;  // elements at which to prefetch
+
 template <class Body>
 [[gnu::always_inline]] inline void with_any_type(DType type, Body body) {
   if (type == DType::f16) {
@@ -21,8 +23,11 @@ void cast(const CastArgs& args, Range elements) {
     with_any_type(args.y_type, [&](auto y_type) {
       const auto* x = static_cast<const decltype(x_type)*>(args.x);
       auto* y = static_cast<decltype(y_type)*>(args.y);
-      for_blocks<V>(elements.begin, elements.end,
-                    [&](int64_t i, auto part) { V::load(x + i, part).store(y + i, part); });
+      for_blocks<V>(elements.begin, elements.end, [&](int64_t i, auto part) {
+        prefetch_read(x + i + kAhead);
+        prefetch_write(y + i + kAhead);
+        V::load(x + i, part).store(y + i, part);
+      });
     });
   });
 }
@@ -38,6 +43,9 @@ void add(const AddArgs& args, Range elements) {
         const auto* b = static_cast<const decltype(b_type)*>(args.b);
         auto* y = static_cast<decltype(y_type)*>(args.y);
         for_blocks<V>(elements.begin, elements.end, [&](int64_t i, auto part) {
+          prefetch_read(a + i + kAhead);
+          if (b != nullptr) prefetch_read(b + i + kAhead);
+          prefetch_write(y + i + kAhead);
           V sum = alpha * V::load(a + i, part);
           if (b != nullptr) sum = V::fma(beta, V::load(b + i, part), sum);
           sum.store(y + i, part);
@@ -85,6 +93,7 @@ double sum_squares(const float* x, Range elements) {
   F64 a, b, c, d;
   int64_t i = elements.begin;
   for (; i + 4 * kWidth <= elements.end; i += 4 * kWidth) {
+    for (int64_t j = 0; j < 4 * kWidth; j += 16) prefetch_read(x + i + kAhead + j);
     a = a.plus_square(V::load(x + i, all));
     b = b.plus_square(V::load(x + i + kWidth, all));
     c = c.plus_square(V::load(x + i + 2 * kWidth, all));

@@ -71,9 +71,6 @@ struct F32x16 {
   static F32x16 max(F32x16 a, F32x16 b) { return {_mm512_max_ps(a.lanes, b.lanes)}; }
   static F32x16 min(F32x16 a, F32x16 b) { return {_mm512_min_ps(a.lanes, b.lanes)}; }
   static F32x16 sqrt(F32x16 a) { return {_mm512_sqrt_ps(a.lanes)}; }
-  static F32x16 round(F32x16 a) {
-    return {_mm512_roundscale_ps(a.lanes, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
-  }
   // a * 2^n for whole n, rounded once.
   static F32x16 scale(F32x16 a, F32x16 n) { return {_mm512_scalef_ps(a.lanes, n.lanes)}; }
   static F32x16 select(Mask mask, F32x16 yes, F32x16 no) {

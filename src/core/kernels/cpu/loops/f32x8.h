@@ -67,9 +67,6 @@ struct F32x8 {
   static F32x8 max(F32x8 a, F32x8 b) { return {_mm256_max_ps(a.lanes, b.lanes)}; }
   static F32x8 min(F32x8 a, F32x8 b) { return {_mm256_min_ps(a.lanes, b.lanes)}; }
   static F32x8 sqrt(F32x8 a) { return {_mm256_sqrt_ps(a.lanes)}; }
-  static F32x8 round(F32x8 a) {
-    return {_mm256_round_ps(a.lanes, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
-  }
   // In two steps, as 2^n need not be a normal number: -252 <= n <= 254.
   static F32x8 scale(F32x8 a, F32x8 n) {
     const __m256i whole = _mm256_cvtps_epi32(n.lanes);

@@ -15,6 +15,8 @@ void rms_norm(const RmsNormArgs& args, Range rows) {
         const auto* x = static_cast<const decltype(x_type)*>(args.x) + n * width;
         auto* y = static_cast<decltype(y_type)*>(args.y) + n * width;
         const float squares = sum_blocks<V>(width, [&](V sum, int64_t i, auto part) {
+          prefetch_read(x + width + i);  // the next row
+          prefetch_write(y + i);
           const V v = V::load(x + i, part);
           return V::fma(v, v, sum);
         });
@@ -39,6 +41,9 @@ void rms_norm_backward(const RmsNormBackwardArgs& args, Range rows) {
         const auto* dy = static_cast<const decltype(y_type)*>(args.dy) + n * width;
         auto* dx = static_cast<decltype(x_type)*>(args.dx) + n * width;
         const float products = sum_blocks<V>(width, [&](V sum, int64_t i, auto part) {
+          prefetch_read(x + width + i);
+          prefetch_read(dy + width + i);
+          prefetch_write(dx + i);
           const V g = V::load(dy + i, part) * V::load(args.weight + i, part);
           return V::fma(g, V::load(x + i, part), sum);
         });
@@ -60,6 +65,7 @@ void rms_norm_backward(const RmsNormBackwardArgs& args, Range rows) {
 template <class V, int kVectors, class Part, class X, class Y>
 void sum_columns(const RmsNormBackwardArgs& args, const X* x, const Y* dy, int64_t column,
                  Part part) {
+  constexpr int64_t kAhead = 16;  // rows
   V total[kVectors], sum[kVectors];
   for (int b = 0; b < kVectors; ++b) {
     float* dweight = args.dweight + column + b * V::kWidth;
@@ -72,6 +78,8 @@ void sum_columns(const RmsNormBackwardArgs& args, const X* x, const Y* dy, int64
       const V r = V::all(args.inverse_rms[n]);
       for (int b = 0; b < kVectors; ++b) {
         const int64_t at = n * args.hidden_size + column + b * V::kWidth;
+        prefetch_read(x + at + kAhead * args.hidden_size);
+        prefetch_read(dy + at + kAhead * args.hidden_size);
         sum[b] = V::fma(V::load(dy + at, part) * r, V::load(x + at, part), sum[b]);
       }
     }

@@ -8,6 +8,7 @@ namespace cadre::kernels::loops {
 
 template <class V>
 void rope(const RopeArgs& args, Range rows) {
+  constexpr int64_t kAhead = 1024;  // elements
   const int64_t half = args.rotary_dim / 2;
   const V sign = V::all(args.inverse ? -1.0f : 1.0f);
   with_type(args.type, [&](auto type) {
@@ -20,6 +21,10 @@ void rope(const RopeArgs& args, Range rows) {
         const T* x = static_cast<const T*>(args.x) + head;
         T* y = static_cast<T*>(args.y) + head;
         for_blocks<V>(0, half, [&](int64_t i, auto part) {
+          prefetch_read(x + kAhead + i);
+          prefetch_read(x + kAhead + half + i);
+          prefetch_write(y + kAhead + i);
+          prefetch_write(y + kAhead + half + i);
           const V c = V::load(cosine + i, part);
           const V s = V::load(sine + i, part) * sign;
           const V low = V::load(x + i, part);
