@@ -2,12 +2,29 @@
 
 namespace cadre::cli {
 
+// One for each NAME_command.cc.
+void setup_quickstart(CLI::App& app);
 void setup_tokenizer(CLI::App& app);
+void setup_data(CLI::App& app);
+void setup_train(CLI::App& app);
+void setup_eval(CLI::App& app);
+void setup_generate(CLI::App& app);
+void setup_logits(CLI::App& app);
+void setup_info(CLI::App& app);
+void setup_bench(CLI::App& app);
 
 namespace {
 
 constexpr Command kCommands[] = {
+    {"quickstart", "Train a small model on text of this machine, in minutes", setup_quickstart},
     {"tokenizer", "Train a tokenizer; encode and decode text", setup_tokenizer},
+    {"data", "Tokenise text into a dataset", setup_data},
+    {"train", "Train a model on a dataset", setup_train},
+    {"eval", "Measure how good a model is", setup_eval},
+    {"generate", "Let a model go on with a text", setup_generate},
+    {"logits", "What a model computes for given tokens, as a file", setup_logits},
+    {"info", "Size and cost of a model from its configuration", setup_info},
+    {"bench", "Speed of this machine, as a share of its limits", setup_bench},
 };
 
 }  // namespace

@@ -33,10 +33,10 @@ std::string read_standard_input() {
 
 text::Tokenizer load_tokenizer(const fs::path& place) {
   if (!fs::is_directory(place)) return text::Tokenizer::load(place);
-  for (const fs::path& file : {place / "tokenizer.json", place / "model" / "tokenizer.json"}) {
+  for (const fs::path& file : {place / "tokenizer.json", place / "latest" / "tokenizer.json"}) {
     if (fs::exists(file)) return text::Tokenizer::load(file);
   }
-  fail(ErrorKind::not_found, "{}: holds neither tokenizer.json nor model/tokenizer.json",
+  fail(ErrorKind::not_found, "{}: holds neither tokenizer.json nor latest/tokenizer.json",
        place.string());
 }
 

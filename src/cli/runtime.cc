@@ -1,13 +1,10 @@
 #include "cli/runtime.h"
 
 namespace cadre::cli {
-namespace {
 
 int thread_count(int64_t asked) {
   return asked == 0 ? ThreadPool::hardware_threads() : static_cast<int>(asked);
 }
-
-}  // namespace
 
 Runtime::Runtime(const RuntimeOptions& options)
     : features_(detect_cpu_features()),

@@ -19,10 +19,13 @@ struct RuntimeOptions {
 
   void visit_fields(auto&& field) {
     field("threads", threads, Interval{0, 4096}, "0 takes all that this machine offers");
-    field("kernels", kernels, Choices{{"auto", "scalar", "avx2", "avx512", "amx"}},
+    field("kernels", kernels, Choices{{"auto", "scalar", "avx2", "avx512", "avx512_bf16", "amx"}},
           "instruction set; auto takes the fastest this processor has");
   }
 };
+
+// How many threads --threads asks for.
+int thread_count(int64_t asked);
 
 // Owns the pool, the allocator and a context on them; the kernel table lives as long as the
 // program. Throws Error(invalid_input) if the processor lacks the instruction set.

@@ -1,8 +1,10 @@
-// cadre tokenizer encode, decode, info: what a tokenizer file does to text.
+// cadre tokenizer encode, decode, info: what a tokenizer file does to text. Training one stands in
+// tokenizer_train.cc.
+
+#include "cli/tokenizer_command.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -12,6 +14,7 @@
 #include "cli/flags.h"
 #include "cli/human.h"
 #include "cli/input.h"
+#include "cli/model_input.h"
 #include "cli/terminal.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
@@ -34,15 +37,10 @@ struct Options {
   bool json = false;
 };
 
-std::string input_text(const Options& options, const CLI::App& app) {
-  if (app.count("--text") > 0) return options.text;
-  return options.file.empty() ? read_standard_input() : read_text_file(options.file);
-}
-
 void encode(const Options& options, const CLI::App& app) {
   const text::Tokenizer tokenizer = load_tokenizer(options.tokenizer);
   const std::vector<int32_t> ids = tokenizer.encode(
-      input_text(options, app),
+      prompt_text(options.text, options.file, app.count("--text") > 0),
       {.add_special_tokens = !options.no_special, .parse_special = !options.no_special});
   if (options.json) {
     JsonValue pieces = JsonValue::array();
@@ -61,24 +59,6 @@ void encode(const Options& options, const CLI::App& app) {
   if (!options.pieces) print_text("\n");
 }
 
-std::vector<int32_t> parse_ids(const std::string& text) {
-  std::vector<int32_t> ids;
-  const std::string separators = " \t\r\n,[]";
-  size_t at = 0;
-  while ((at = text.find_first_not_of(separators, at)) != std::string::npos) {
-    const size_t end = std::min(text.find_first_of(separators, at), text.size());
-    int32_t id = 0;
-    const auto [last, error] = std::from_chars(text.data() + at, text.data() + end, id);
-    if (error != std::errc() || last != text.data() + end || id < 0) {
-      fail(ErrorKind::invalid_input, "token ids: \"{}\", expected a whole number from 0",
-           text.substr(at, end - at));
-    }
-    ids.push_back(id);
-    at = end;
-  }
-  return ids;
-}
-
 void decode(const Options& options) {
   const text::Tokenizer tokenizer = load_tokenizer(options.tokenizer);
   std::string list;
@@ -86,7 +66,7 @@ void decode(const Options& options) {
   if (options.ids.empty()) {
     list = options.file.empty() ? read_standard_input() : read_text_file(options.file);
   }
-  const std::string text = tokenizer.decode(parse_ids(list), options.no_special);
+  const std::string text = tokenizer.decode(parse_token_ids(list), options.no_special);
   if (options.json) {
     JsonValue result = JsonValue::object();
     result.set("text", text);
@@ -181,6 +161,7 @@ void setup_info(CLI::App& app) {
 
 void setup_tokenizer(CLI::App& app) {
   app.require_subcommand(1);
+  setup_tokenizer_train(*app.add_subcommand("train", "Learn a byte-level BPE from text"));
   setup_encode(*app.add_subcommand("encode", "Text to token ids"));
   setup_decode(*app.add_subcommand("decode", "Token ids to text"));
   setup_info(*app.add_subcommand("info", "Size and special tokens of a tokenizer"));

@@ -1,0 +1,74 @@
+// cadre bench: the machine's limits, and how near to them training and the mixture layer come.
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/bench.h"
+#include "cli/command.h"
+#include "cli/flags.h"
+#include "cli/human.h"
+#include "cli/runtime.h"
+#include "cli/terminal.h"
+#include "core/io/json_value.h"
+#include "core/ops/roofline.h"
+
+namespace cadre::cli {
+namespace {
+
+struct Options {
+  bool roofline = false;
+  bool json = false;
+  RuntimeOptions runtime;
+};
+
+void run_roofline(const Options& options) {
+  Runtime runtime(options.runtime);
+  const ops::Roofline limits = ops::measure_roofline(runtime.context());
+  const std::string& processor = runtime.features().model_name;
+  if (options.json) {
+    io::JsonValue json = io::JsonValue::object();
+    json.set("processor", processor)
+        .set("threads", static_cast<int64_t>(runtime.pool().num_threads()))
+        .set("kernels", runtime.table().name)
+        .set("f32_flops_per_second", limits.f32_flops)
+        .set("bf16_flops_per_second", limits.bf16_flops)
+        .set("read_bytes_per_second", limits.read_bytes)
+        .set("write_bytes_per_second", limits.write_bytes)
+        .set("copy_bytes_per_second", limits.copy_bytes);
+    print("{}\n", json.pretty());
+    return;
+  }
+  print("{}, {} threads, {} kernels\n", processor.empty() ? "processor" : processor,
+        runtime.pool().num_threads(), runtime.table().name);
+  print("f32    {}FLOP/s\n", human_count(limits.f32_flops));
+  print("bf16   {}FLOP/s\n", human_count(limits.bf16_flops));
+  print("read   {}B/s\n", human_count(limits.read_bytes));
+  print("write  {}B/s\n", human_count(limits.write_bytes));
+  print("copy   {}B/s, read and written together\n", human_count(limits.copy_bytes));
+}
+
+}  // namespace
+
+void setup_bench(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_flag("--roofline", options->roofline,
+               "Measure what this machine can do at most: arithmetic and memory");
+  add_fields(app, options->runtime, "Machine");
+  add_json_flag(app, options->json);
+  app.require_subcommand(0, 1);
+  setup_bench_train(*app.add_subcommand("train", "Whole training steps"));
+  setup_bench_moe(*app.add_subcommand("moe", "The mixture layer against a dense one"));
+  add_examples(app,
+               "  cadre bench --roofline\n"
+               "  cadre bench train --json\n"
+               "  cadre bench moe --threads 1");
+  app.callback([options, &app] {
+    if (!app.get_subcommands().empty()) return;
+    if (options->roofline) {
+      run_roofline(*options);
+    } else {
+      print_text(app.help());
+    }
+  });
+}
+
+}  // namespace cadre::cli
