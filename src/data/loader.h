@@ -22,7 +22,7 @@ struct LoaderOptions {
   uint64_t seed = 0;
   bool document_masking = true;
   // By name, over the weights of the manifest; sources that are not named keep theirs.
-  std::vector<std::pair<std::string, double>> weights;
+  std::vector<std::pair<std::string, double>> weights = {};
   int64_t max_held_out_tokens = 65536;  // of each source, see HeldOutPlan
   bool verify = true;                   // read every byte of every shard at the start
 };
