@@ -2,7 +2,7 @@
 // (hidden size 512, vocabulary 8192) and of an OLMoE-sized model (2048, 50304), as a share of what
 // this machine copies. Small cases stay in the caches and may exceed it.
 //
-//   kernels_elementwise_bench [--kernels NAME] [--repeats N] [FILTER]
+//   elementwise_bench [--kernels NAME] [--repeats N] [FILTER]
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -20,7 +20,17 @@ struct VisibleKeys {
     const int64_t end = (last + V::kWidth - 1) / V::kWidth * V::kWidth;
     return {first, last, first / V::kWidth * V::kWidth, end < width ? end : width};
   }
-  typename V::Mask mask(int64_t block) const { return V::between(first - block, last - block); }
+  // Calls body(j, part, visible) for each block, visible being V::All where every key of it is.
+  template <class Body>
+  [[gnu::always_inline]] void for_each_block(Body body) const {
+    for_blocks<V>(begin, end, [&](int64_t j, auto part) {
+      if (first <= j && j + V::kWidth <= last) {
+        body(j, part, typename V::All{});
+      } else {
+        body(j, part, V::between(first - j, last - j));
+      }
+    });
+  }
 };
 
 template <class V, class T>
@@ -38,9 +48,9 @@ void attention_tile(const AttentionTileArgs& args, Range rows) {
       auto* p = static_cast<decltype(p_type)*>(args.p) + r * args.p_stride;
       const auto keys = VisibleKeys<V>::of(args.first_key[r], args.num_keys[r], args.width);
       V top = V::all(args.row_max[r]);
-      for_blocks<V>(keys.begin, keys.end, [&](int64_t j, auto part) {
+      keys.for_each_block([&](int64_t j, auto part, auto visible) {
         const V z = scale * V::load(scores + j, part);
-        top = V::max(V::select(keys.mask(j), z, nothing), top);
+        top = V::max(V::select(visible, z, nothing), top);
       });
       const float largest = top.max();
       if (keys.empty() || largest == -__builtin_inff()) {
@@ -49,9 +59,9 @@ void attention_tile(const AttentionTileArgs& args, Range rows) {
       }
       V sum = V::zero();
       fill_zeros<V>(p, 0, keys.begin);
-      for_blocks<V>(keys.begin, keys.end, [&](int64_t j, auto part) {
-        const V z = scale * V::load(scores + j, part);
-        const V e = V::select(keys.mask(j), exp(z - V::all(largest)), V::zero());
+      keys.for_each_block([&](int64_t j, auto part, auto visible) {
+        const V below = V::fma(scale, V::load(scores + j, part), V::all(-largest));
+        const V e = V::select(visible, exp(below), V::zero());
         sum = sum + e;
         e.store(p + j, part);
       });
@@ -85,9 +95,8 @@ void attention_tile_backward(const AttentionTileBackwardArgs& args, Range rows) 
       const V delta = V::all(args.delta[r]);
       fill_zeros<V>(p, 0, keys.begin);
       fill_zeros<V>(ds, 0, keys.begin);
-      for_blocks<V>(keys.begin, keys.end, [&](int64_t j, auto part) {
-        const auto visible = keys.mask(j);
-        const V e = exp(scale * V::load(scores + j, part) - lse);
+      keys.for_each_block([&](int64_t j, auto part, auto visible) {
+        const V e = exp(V::fma(scale, V::load(scores + j, part), V::zero() - lse));
         const V change = scale * e * (V::load(dp + j, part) - delta);
         V::select(visible, e, V::zero()).store(p + j, part);
         V::select(visible, change, V::zero()).store(ds + j, part);
