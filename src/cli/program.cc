@@ -116,6 +116,9 @@ int run_program(int argc, const char* const* argv) {
     return run_guarded(root, argc, argv);
   } catch (const OutputClosed&) {
     return 0;
+  } catch (const Interrupted& interrupted) {
+    constexpr int kSignalBase = 128;
+    return kSignalBase + interrupted.signal;
   } catch (const Error& error) {
     return report(error.kind(), error.what());
   } catch (const std::bad_alloc&) {

@@ -179,7 +179,9 @@ void run(const Options& options) {
   if (result.stop_signal == 0) print_samples(console.samples());
   print_text("\n");
   print_result(result);
-  if (result.stop_signal == 0) print_next(result, domains);
+  flush_output();
+  if (result.stop_signal != 0) throw Interrupted{result.stop_signal};
+  print_next(result, domains);
 }
 
 }  // namespace

@@ -12,6 +12,12 @@ namespace cadre::cli {
 // not an error. The program then ends quietly.
 struct OutputClosed {};
 
+// Thrown when a job has ended early and in good order because of a signal; the program then ends
+// with the code that shells give to that: 128 + number.
+struct Interrupted {
+  int signal;
+};
+
 // Writes to standard output, buffered. Throws OutputClosed, or Error(exhausted) if the output is a
 // file and its disk is full.
 void print_text(std::string_view text);

@@ -59,6 +59,8 @@ void run(Options& options) {
   } else {
     print_result(result);
   }
+  flush_output();
+  if (result.stop_signal != 0) throw Interrupted{result.stop_signal};
 }
 
 // A file sets what it names; flags, whose callbacks run later, go over it.
