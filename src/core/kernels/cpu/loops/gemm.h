@@ -56,7 +56,7 @@ class Gemm {
   static constexpr int64_t kRows = Math::kRows;
   static constexpr int64_t kVectors = Math::kVectors;
   static constexpr int64_t kColumns = kVectors * kWidth;
-  static constexpr int64_t kBlockDepth = 128;  // units
+  static constexpr int64_t kBlockDepth = 192;  // units
   static constexpr int64_t kBlockRows = 24 * kRows;
   static constexpr int64_t kBlockColumns = 768;
   static_assert(kBlockColumns % kColumns == 0);
