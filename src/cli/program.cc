@@ -6,6 +6,7 @@
 #include <exception>
 #include <filesystem>
 #include <new>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -97,7 +98,11 @@ int run_guarded(CLI::App& root, int argc, const char* const* argv) {
   try {
     root.parse(argc, argv);
   } catch (const CLI::Success& asked) {  // --help and --version
-    return root.exit(asked);
+    std::ostringstream text;
+    const int code = root.exit(asked, text, text);
+    print_text(text.str());
+    flush_output();
+    return code;
   } catch (const CLI::ParseError& error) {
     return report_misuse(&root, error);
   }

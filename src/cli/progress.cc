@@ -35,9 +35,11 @@ std::string ProgressLine::render(int width) const {
                 : 0.0;
 
   std::string head = label;
-  // 100 % is shown only when everything is done.
-  if (total > 0)
-    head += fmt::format(" {:3d}%", done >= total ? 100 : static_cast<int>(share * 99.99));
+  if (total > 0) {
+    // 100 % is shown only when everything is done; the addend keeps 0.42 from becoming 41 %.
+    const int percent = std::min(99, static_cast<int>(share * 100 + 1e-9));
+    head += fmt::format(" {:3d}%", done >= total ? 100 : percent);
+  }
   std::string tail = amount(static_cast<double>(done));
   if (total > 0) tail += fmt::format("/{}", amount(static_cast<double>(total)));
   if (!bytes) tail += " " + unit;

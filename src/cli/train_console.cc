@@ -49,7 +49,7 @@ void TrainConsole::on_validation(const train::ValidationReport& report) {
                   report.total.bits_per_byte, report.total.loss);
   if (report.sources.size() > 1) {
     for (const train::SourceLoss& source : report.sources) {
-      line += fmt::format("{} {} {:.3f}", &source == &report.sources.front() ? " (" : ",",
+      line += fmt::format("{}{} {:.3f}", &source == &report.sources.front() ? " (" : ", ",
                           source.name, source.bits_per_byte);
     }
     line += ")";

@@ -1,0 +1,49 @@
+. "$(dirname "$0")/lib.sh"
+
+make_dataset
+run "$cadre" data info "$work/data" --verify --json
+[ "$(number vocab_size)" -eq 600 ] || fail "vocab_size is $(number vocab_size), expected 600"
+
+# Text survives the way to tokens and back.
+run "$cadre" tokenizer decode "$work/data" --file /dev/stdin <<'END'
+END
+"$cadre" tokenizer encode "$work/data" --file src/README.md >"$work/ids"
+"$cadre" tokenizer decode "$work/data" --file "$work/ids" >"$work/text"
+cmp src/README.md "$work/text" || fail "decoding does not give back what was encoded"
+
+run "$cadre" train --dataset "$work/data" --folder "$work/run" $tiny --steps 60 \
+  --learning-rate 5e-3 --json
+[ "$(number step)" -eq 60 ] || fail "step is $(number step), expected 60"
+for file in config.toml metrics.jsonl report.html latest/config.json latest/tokenizer.json \
+  latest/model.safetensors; do
+  [ -s "$work/run/$file" ] || fail "the run has no $file"
+done
+ls "$work/run"/events.out.tfevents.* >/dev/null || fail "the run has no TensorBoard events"
+# The untrained model knows nothing: ln 600 nats. Sixty steps must help.
+loss=$(number held_out_loss)
+awk "BEGIN { exit !($loss > 0 && $loss < 6.0) }" || fail "held-out loss is $loss, expected below 6"
+
+expect_error 2 'holds a run already' \
+  "$cadre" train --dataset "$work/data" --folder "$work/run" $tiny --steps 60
+
+run "$cadre" info "$work/run" --json
+[ "$(number num_experts)" -eq 4 ] || fail "num_experts is $(number num_experts), expected 4"
+
+# The same seed writes the same text; without chance the seed does not matter.
+for seed in 1 2; do
+  run "$cadre" generate "$work/run" --prompt 'The ' -n 24 --temperature 0 --seed $seed --json
+  tr -d '\n' <"$work/out" | sed 's/"[a-z]*_seconds":[^,}]*//g' >"$work/greedy$seed"
+done
+cmp "$work/greedy1" "$work/greedy2" || fail "greedy text depends on the seed"
+
+run "$cadre" eval perplexity "$work/run" --text src/README.md --json
+bits=$(number bits_per_byte)
+awk "BEGIN { exit !($bits > 0 && $bits < 8) }" || fail "$bits bits per byte, expected below 8"
+
+run "$cadre" logits "$work/run" --tokens 5,6,7 --output "$work/logits.safetensors"
+[ -s "$work/logits.safetensors" ] || fail "no logits were written"
+
+# A damaged model is refused by name.
+cp -rL "$work/run/latest" "$work/model"
+head -c 2000 "$work/run/latest/model.safetensors" >"$work/model/model.safetensors"
+expect_error 4 'model.safetensors' "$cadre" generate "$work/model" --prompt a
