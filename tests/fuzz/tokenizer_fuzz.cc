@@ -32,8 +32,10 @@ std::string file_with(const std::string& normalizer, const std::string& pre_toke
   std::string vocab;
   int id = 0;
   const auto add = [&](const std::string& written) {
-    vocab += (id == 0 ? "" : ",") + json_string(written) + ":" + std::to_string(id);
-    ++id;
+    if (id != 0) vocab += ',';
+    vocab += json_string(written);
+    vocab += ':';
+    vocab += std::to_string(id++);
   };
   for (int byte = 0; byte < 256; ++byte) {
     add(bytes_to_written(std::string(1, static_cast<char>(byte))));
@@ -41,8 +43,12 @@ std::string file_with(const std::string& normalizer, const std::string& pre_toke
   for (const char* token : {"aa", "aaaa", "th", "the", "\u0120the", "\u00c3\u00a9"}) add(token);
   std::string added;
   const auto add_token = [&](const std::string& content, const char* flags) {
-    added += (added.empty() ? "" : ",") + std::string("{\"id\":") + std::to_string(id++) +
-             ",\"content\":" + json_string(content) + "," + flags + "}";
+    if (!added.empty()) added += ',';
+    added += "{\"id\":" + std::to_string(id++) + ",\"content\":";
+    added += json_string(content);
+    added += ',';
+    added += flags;
+    added += '}';
   };
   add_token("<|end|>",
             R"("single_word":false,"lstrip":true,"rstrip":true,"normalized":false,"special":true)");
