@@ -48,7 +48,7 @@ std::vector<std::string> seeds() {
   state.losses = {4.25, 3.5};
   state.gradient_norms = {1.0, 0.1};
   state.data_fingerprint = "00112233aabbccdd";
-  state.routers = {{0, 64, {10, 20, 34}, 12.5, 0.25, 1}};
+  state.routers = {{0, 64, {10, 20, 34}, 12.5, 0.25, 1, 0}};
   return {
       "s" + train::to_json_text(state),
       R"(m{"format": 1, "files": {"config.json": {"bytes": 12, "xxh3": "00112233aabbccdd"},

@@ -188,7 +188,15 @@ TEST_CASE("routers: an expert that gets nothing is dead and is told of once") {
     CHECK(report.layers[1].load_entropy == doctest::Approx(1.0));
   }
   REQUIRE(warnings.size() == 1);
-  CHECK(warnings[0].find("layer 0") != std::string::npos);
+  CHECK(warnings[0].find("layer 0: 1 of 4") != std::string::npos);
+  CHECK(warnings[0].find(": 3") != std::string::npos);
+  for (int round = 0; round < 11; ++round) {  // healthy for a while, then dead again
+    if (round < 10) trace.routers[0].statistics.counts = {50, 50, 50, 50};
+    if (round == 10) trace.routers[0].statistics.counts = {100, 0, 60, 40};
+    monitor.add(trace);
+    monitor.report(round, warnings);
+  }
+  CHECK(warnings.size() == 2);
 }
 
 }  // namespace

@@ -25,7 +25,8 @@ std::string to_json_text(const RunState& state) {
         .set("counts", sums.counts)
         .set("entropy_sum", sums.entropy_sum)
         .set("squared_lse_sum", sums.squared_lse_sum)
-        .set("dead_before", sums.dead_before);
+        .set("dead_warned", sums.dead_warned)
+        .set("healthy_reports", sums.healthy_reports);
     routers.push(std::move(value));
   }
   JsonValue json = JsonValue::object();
@@ -66,7 +67,8 @@ RunState run_state_from_json(const io::JsonView& json) {
     sums.counts = from.integer_list("counts");
     sums.entropy_sum = from.number("entropy_sum");
     sums.squared_lse_sum = from.number("squared_lse_sum");
-    sums.dead_before = count(from, "dead_before");
+    sums.dead_warned = count(from, "dead_warned");
+    sums.healthy_reports = count(from, "healthy_reports");
     state.routers.push_back(std::move(sums));
   }
   return state;

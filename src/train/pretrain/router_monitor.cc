@@ -13,6 +13,26 @@ namespace {
 
 // Of the mean load; a router in good health rarely lets an expert fall below a fifth.
 constexpr double kDeadShare = 0.01;
+// Reports without a dead expert after which a warning is given anew.
+constexpr int64_t kForgetAfter = 10;
+
+bool is_dead(int64_t count, double mean) { return static_cast<double>(count) < kDeadShare * mean; }
+
+// "3, 17, 40, ...": the first few.
+std::string dead_experts(const LayerLoad& load) {
+  constexpr int kNamed = 8;
+  double total = 0.0;
+  for (const int64_t count : load.counts) total += static_cast<double>(count);
+  const double mean = total / static_cast<double>(load.counts.size());
+  std::string names;
+  int named = 0;
+  for (size_t e = 0; e < load.counts.size(); ++e) {
+    if (!is_dead(load.counts[e], mean)) continue;
+    if (named++ == kNamed) return names + ", ...";
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", e);
+  }
+  return names;
+}
 
 }  // namespace
 
@@ -29,7 +49,7 @@ LayerLoad layer_load(const RouterSums& sums) {
   for (const int64_t count : sums.counts) {
     const double share = static_cast<double>(count) / total;
     if (share > 0.0) entropy -= share * std::log(share);
-    if (static_cast<double>(count) < kDeadShare * mean) ++load.dead;
+    if (is_dead(count, mean)) ++load.dead;
     load.max_over_mean = std::max(load.max_over_mean, static_cast<double>(count) / mean);
   }
   const double largest = experts > 1.0 ? std::log(experts) : 1.0;
@@ -69,12 +89,14 @@ RouterReport RouterMonitor::report(int64_t step, std::vector<std::string>& warni
   report.step = step;
   for (RouterSums& sums : layers_) {
     LayerLoad load = layer_load(sums);
-    if (load.dead > sums.dead_before) {
+    sums.healthy_reports = load.dead == 0 ? sums.healthy_reports + 1 : 0;
+    if (sums.healthy_reports >= kForgetAfter) sums.dead_warned = 0;
+    if (load.dead > sums.dead_warned) {
       warnings.push_back(fmt::format(
-          "layer {}: {} of {} experts are dead (below {:.0f} % of the mean load), {} before",
-          load.layer, load.dead, load.counts.size(), 100 * kDeadShare, sums.dead_before));
+          "layer {}: {} of {} experts are dead (below {:.0f} % of the mean load): {}", load.layer,
+          load.dead, load.counts.size(), 100 * kDeadShare, dead_experts(load)));
+      sums.dead_warned = load.dead;
     }
-    sums.dead_before = load.dead;
     sums.num_tokens = 0;
     std::fill(sums.counts.begin(), sums.counts.end(), 0);
     sums.entropy_sum = 0.0;

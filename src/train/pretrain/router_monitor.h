@@ -19,7 +19,8 @@ struct RouterSums {
   std::vector<int64_t> counts;
   double entropy_sum = 0.0;
   double squared_lse_sum = 0.0;
-  int64_t dead_before = 0;  // at the last report
+  int64_t dead_warned = 0;      // the number of dead experts that was last warned of
+  int64_t healthy_reports = 0;  // in a row without a dead expert
 };
 
 // Belongs to one thread.
@@ -29,8 +30,9 @@ class RouterMonitor {
 
   void add(const nn::ForwardTrace& trace);
 
-  // The loads since the last call, and one warning for each layer in which more experts are dead
-  // than then. An expert is dead if its load is below a hundredth of the mean.
+  // The loads since the last call, and a warning for each layer in which more experts are dead than
+  // was warned of before, which is forgotten after ten reports without any. An expert is dead if
+  // its load is below a hundredth of the mean.
   RouterReport report(int64_t step, std::vector<std::string>& warnings);
 
   const std::vector<RouterSums>& sums() const { return layers_; }
