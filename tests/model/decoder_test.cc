@@ -5,7 +5,6 @@
 
 #include <cstring>
 
-#include "infer/generator.h"
 #include "tests/model/machine.h"
 #include "tests/model/tiny_model.h"
 
@@ -57,29 +56,6 @@ TEST_CASE("decoder: later tokens do not change earlier outputs") {
   CHECK_FALSE(same_bits(before.raw(), after.raw(), before.bytes()));
 }
 
-TEST_CASE("generate: neither threads nor the chunks of the prompt change the text") {
-  for (const DType compute : {DType::f32, DType::bf16}) {
-    std::vector<int32_t> expected;
-    for (const int threads : {1, 2, 3}) {
-      for (const int64_t chunk : {1, 7, 128, 512}) {
-        Machine machine(threads);
-        const model::Decoder decoder(tiny_spec(),
-                                     random_parameters(machine.ctx, tiny_spec(), compute, 3));
-        infer::GenerateOptions options;
-        options.sampler.seed = 5;
-        options.sampler.temperature = 1.0;
-        options.max_tokens = 20;
-        options.prefill_chunk = chunk;
-        const std::vector<int32_t> prompt = some_tokens(150);
-        const auto result = infer::generate(machine.ctx, decoder, prompt, options, {});
-        REQUIRE(result.tokens.size() == 20);
-        if (expected.empty()) expected = result.tokens;
-        CHECK(result.tokens == expected);
-      }
-    }
-  }
-}
-
 TEST_CASE("decoder: permuting experts together with router rows changes nothing but names") {
   Machine machine;
   const model::ModelSpec spec = tiny_spec();
@@ -102,19 +78,6 @@ TEST_CASE("decoder: permuting experts together with router rows changes nothing 
   for (int64_t i = 0; i < a.elements(); ++i) {
     REQUIRE(a.data<float>()[i] == doctest::Approx(b.data<float>()[i]).epsilon(1e-4));
   }
-}
-
-TEST_CASE("generate: prompts that cannot be are refused") {
-  Machine machine;
-  const model::Decoder decoder(tiny_spec(),
-                               random_parameters(machine.ctx, tiny_spec(), DType::f32, 1));
-  const auto run = [&](const std::vector<int32_t>& prompt) {
-    infer::generate(machine.ctx, decoder, prompt, {}, {});
-  };
-  CHECK_THROWS_AS(run({}), Error);
-  CHECK_THROWS_AS(run({61}), Error);
-  CHECK_THROWS_AS(run({-1}), Error);
-  CHECK_THROWS_AS(run(std::vector<int32_t>(513, 0)), Error);
 }
 
 }  // namespace cadre
