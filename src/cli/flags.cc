@@ -24,12 +24,18 @@ struct Description {
   }
 };
 
-// A switch; one that is on by default is turned off by its negation.
+// A switch. One that is on by default is shown by its negation, though both are understood.
 void add_switch(CLI::App& app, const io::Field& field, const std::string& flag,
                 const std::string& group) {
-  bool& value = **std::get_if<bool*>(&field.target);
-  const std::string negation = "--no-" + flag.substr(2) + "{false}";
-  app.add_flag(value ? flag + "," + negation : flag, value, field.help)->group(group);
+  bool* value = *std::get_if<bool*>(&field.target);
+  if (!*value) {
+    app.add_flag(flag, *value, field.help)->group(group);
+    return;
+  }
+  app.add_flag_callback(flag, [value] { *value = true; })->group("");
+  app.add_flag_callback(
+         "--no-" + flag.substr(2), [value] { *value = false; }, "turn off: " + field.help)
+      ->group(group);
 }
 
 }  // namespace
