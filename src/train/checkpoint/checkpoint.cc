@@ -127,16 +127,20 @@ StateTensors live_tensors(const AdamW& optimizer) {
   return tensors;
 }
 
-StateTensors copy_tensors(Context& ctx, const AdamW& optimizer) {
+StateTensors empty_tensors(Context& ctx, const AdamW& optimizer) {
   StateTensors tensors = live_tensors(optimizer);
   for (std::vector<Tensor>* list : {&tensors.masters, &tensors.m, &tensors.v}) {
-    for (Tensor& tensor : *list) {
-      const Tensor copy = ctx.empty_like(tensor);
-      copy_elements(ctx, tensor, copy, "snapshot");
-      tensor = copy;
-    }
+    for (Tensor& tensor : *list) tensor = ctx.empty_like(tensor);
   }
   return tensors;
+}
+
+void copy_tensors(Context& ctx, const StateTensors& from, const StateTensors& to) {
+  for (size_t i = 0; i < from.names.size(); ++i) {
+    copy_elements(ctx, from.masters[i], to.masters[i], from.names[i]);
+    copy_elements(ctx, from.m[i], to.m[i], from.names[i]);
+    copy_elements(ctx, from.v[i], to.v[i], from.names[i]);
+  }
 }
 
 int64_t snapshot_bytes(const AdamW& optimizer) {

@@ -31,11 +31,12 @@ struct StateTensors {
   std::vector<Tensor> masters, m, v;
 };
 
-// Handles to the optimiser's own memory, and copies of it.
+// Handles to the optimiser's own memory.
 StateTensors live_tensors(const AdamW& optimizer);
-StateTensors copy_tensors(Context& ctx, const AdamW& optimizer);
-// Bytes that copy_tensors takes.
+// Uninitialised memory of the same shapes, and its size in bytes.
+StateTensors empty_tensors(Context& ctx, const AdamW& optimizer);
 int64_t snapshot_bytes(const AdamW& optimizer);
+void copy_tensors(Context& ctx, const StateTensors& from, const StateTensors& to);
 
 struct CheckpointOptions {
   DType dtype = DType::f32;                // of the model's weights: f32 or bf16

@@ -1,6 +1,7 @@
 #include "train/checkpoint/checkpoint_writer.h"
 
 #include <chrono>
+#include <cstring>
 #include <utility>
 
 #include "core/base/file.h"
@@ -14,9 +15,25 @@ constexpr uint64_t kReserve = 256ull << 20;
 
 }  // namespace
 
-CheckpointWriter::CheckpointWriter(const RunFolder& folder, model::ModelSpec spec,
-                                   CheckpointOptions options, KeepPolicy policy)
-    : folder_(folder), spec_(std::move(spec)), options_(std::move(options)), policy_(policy) {}
+CheckpointWriter::CheckpointWriter(Context& ctx, const RunFolder& folder, const AdamW& optimizer,
+                                   model::ModelSpec spec, CheckpointOptions options,
+                                   KeepPolicy policy, int64_t reserved_bytes)
+    : folder_(folder),
+      optimizer_(optimizer),
+      spec_(std::move(spec)),
+      options_(std::move(options)),
+      policy_(policy) {
+  const auto needed = static_cast<uint64_t>(snapshot_bytes(optimizer) + reserved_bytes);
+  if (available_memory_bytes() < needed + kReserve) return;
+  snapshot_ = empty_tensors(ctx, optimizer);
+  touched_ = std::async(std::launch::async, [tensors = snapshot_] {
+    for (const auto* list : {&tensors.masters, &tensors.m, &tensors.v}) {
+      for (const Tensor& tensor : *list) {
+        std::memset(tensor.raw(), 0, static_cast<size_t>(tensor.bytes()));
+      }
+    }
+  });
+}
 
 void CheckpointWriter::write(Context& ctx, const StateTensors& tensors,
                              const RunState& state) const {
@@ -26,26 +43,23 @@ void CheckpointWriter::write(Context& ctx, const StateTensors& tensors,
   folder_.prune(policy_);
 }
 
-CheckpointReport CheckpointWriter::save(Context& ctx, const AdamW& optimizer,
-                                        const RunState& state) {
+CheckpointReport CheckpointWriter::save(Context& ctx, const RunState& state) {
   const auto begin = std::chrono::steady_clock::now();
   wait();
   CheckpointReport report;
   report.step = state.step;
   report.folder = folder_.checkpoint_path(state.step).string();
-  // The allocator keeps the blocks of a snapshot, so there is memory for the next one too.
-  has_memory_ = has_memory_ || available_memory_bytes() >=
-                                   static_cast<uint64_t>(snapshot_bytes(optimizer)) + kReserve;
-  report.in_background = has_memory_;
+  report.in_background = !snapshot_.names.empty();
   if (report.in_background) {
-    pending_ = std::async(std::launch::async, [this, state, &table = ctx.kernels(),
-                                               tensors = copy_tensors(ctx, optimizer)] {
+    if (touched_.valid()) touched_.get();
+    copy_tensors(ctx, live_tensors(optimizer_), snapshot_);
+    pending_ = std::async(std::launch::async, [this, state, &table = ctx.kernels()] {
       ThreadPool pool(1);
       Context own(pool, table, Allocator::create());
-      write(own, tensors, state);
+      write(own, snapshot_, state);
     });
   } else {
-    write(ctx, live_tensors(optimizer), state);
+    write(ctx, live_tensors(optimizer_), state);
   }
   report.blocked_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

@@ -93,10 +93,11 @@ class Run {
     save_config(folder_.config_file(), config_);
     folder_.remove_leftovers();
     trainer_ = std::make_unique<Trainer>(ctx_, spec_, config_);
-    writer_ = std::make_unique<CheckpointWriter>(
-        folder_, spec_, checkpoint_options(config_, environment_),
-        KeepPolicy{config_.run.keep_last, config_.run.keep_every});
     const std::vector<std::string> damaged = restore_or_initialise();
+    writer_ = std::make_unique<CheckpointWriter>(
+        ctx_, folder_, trainer_->optimizer(), spec_, checkpoint_options(config_, environment_),
+        KeepPolicy{config_.run.keep_last, config_.run.keep_every},
+        plan_memory(spec_, config_).activations);
     log_ = std::make_unique<RunLog>(folder_.path(), state_.step > 0 ? state_.step : -1);
     decide_total(config_.run.minutes > 0.0 ? folder_.planned_steps().value_or(0)
                                            : config_.run.steps);
@@ -282,7 +283,7 @@ class Run {
     state_.routers = trainer_->routers().sums();
     state_.seconds = pace_.elapsed();
     state_.data_fingerprint = environment_.data->fingerprint();
-    const CheckpointReport report = writer_->save(ctx_, trainer_->optimizer(), state_);
+    const CheckpointReport report = writer_->save(ctx_, state_);
     last_checkpoint_ = report.folder;
     last_saved_step_ = state_.step;
     tell([&](TrainObserver& o) { o.on_checkpoint(report); });
