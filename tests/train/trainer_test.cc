@@ -167,6 +167,36 @@ TEST_CASE("validation: losses add up over sources, bits per byte count bytes") {
   CHECK(assignments == 2 * 2 * 4 * 32);  // batches * top_k * tokens of a batch
 }
 
+TEST_CASE("plan: what training takes of memory is about what was planned") {
+  for (const char* precision : {"f32", "bf16"}) {
+    for (const bool recompute : {false, true}) {
+      TrainConfig config = tiny_config();
+      config.model.hidden_size = 128;
+      config.model.num_layers = 4;
+      config.model.expert_size = 64;
+      config.data.sequence_length = 256;
+      config.data.micro_batch = 8;
+      config.run.precision = precision;
+      config.run.recompute = recompute;
+      Machine machine;
+      const auto trainer = make_trainer(machine, config);
+      const MemoryPlan plan = plan_memory(trainer->spec(), config);
+      const int64_t fixed = machine.allocator->used_bytes();
+      const int64_t planned_fixed = plan.weights + plan.gradients + plan.optimizer;
+      CHECK(static_cast<double>(fixed) == doctest::Approx(planned_fixed).epsilon(0.05));
+      const std::vector<MicroBatch> batch = {RuleText(config).training_batch(0)};
+      trainer->step(machine.ctx, batch, 0, 1e-2);
+      const auto measured = static_cast<double>(machine.allocator->held_bytes() - fixed);
+      CAPTURE(measured);
+      CAPTURE(plan.activations);
+      CAPTURE(recompute);
+      // Matrix products take a few MiB of scratch for each thread, whatever the model.
+      CHECK(measured < 1.25 * static_cast<double>(plan.activations) + (16 << 20));
+      CHECK(measured > 0.6 * static_cast<double>(plan.activations));
+    }
+  }
+}
+
 TEST_CASE("routers: an expert that gets nothing is dead and is told of once") {
   const TrainConfig config = tiny_config();
   RouterMonitor monitor(build_spec(config, kTinyVocab, -1, -1));

@@ -1,6 +1,7 @@
 #include "train/pretrain/config.h"
 
 #include "core/base/error.h"
+#include "core/io/fields_io.h"
 
 namespace cadre::train {
 
@@ -49,6 +50,8 @@ model::ModelSpec build_spec(const TrainConfig& config, int64_t vocab_size, int64
 }
 
 void validate(const TrainConfig& config) {
+  TrainConfig copy = config;
+  io::check_fields(io::list_fields(copy), "training");
   if (config.run.minutes > 0.0) return;  // the number of steps is not known yet
   const ScheduleOptions& schedule = config.optim.schedule;
   if (schedule.warmup_steps + schedule.anneal_steps > config.run.steps) {

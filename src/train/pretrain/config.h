@@ -184,8 +184,8 @@ struct TrainConfig {
 model::ModelSpec build_spec(const TrainConfig& config, int64_t vocab_size, int64_t eos_token_id,
                             int64_t pad_token_id);
 
-// Throws Error(invalid_input) for what single fields cannot tell: an empty dataset, an anneal that
-// is longer than the run, a warm-up that is not shorter.
+// Throws Error(invalid_input) for a value out of its range, and for a warm-up and an anneal that
+// together are longer than the run.
 void validate(const TrainConfig& config);
 
 model::RouterLossOptions router_loss_options(const LossConfig& config);

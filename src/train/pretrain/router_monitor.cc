@@ -77,6 +77,8 @@ void RouterMonitor::add(const nn::ForwardTrace& trace) {
     const ops::RouterStatistics& statistics =
         trace.routers[static_cast<size_t>(sums.layer)].statistics;
     CADRE_CHECK(statistics.counts.size() == sums.counts.size());
+    // Such a step is skipped, and a sum that is not a number could not be read from a checkpoint.
+    if (!std::isfinite(statistics.entropy_sum + statistics.squared_lse_sum)) continue;
     sums.num_tokens += statistics.num_tokens;
     for (size_t e = 0; e < sums.counts.size(); ++e) sums.counts[e] += statistics.counts[e];
     sums.entropy_sum += statistics.entropy_sum;
