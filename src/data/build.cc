@@ -26,7 +26,9 @@ constexpr size_t kLotBytes = 32 << 20;
 // A folder that is removed unless the work on it was completed.
 class BuildFolder {
  public:
-  explicit BuildFolder(const fs::path& target) : target_(target), path_(target) {
+  // "data/mix/" is data/mix: its neighbour must not come to lie inside of it.
+  explicit BuildFolder(const fs::path& target)
+      : target_(target.has_filename() ? target : target.parent_path()), path_(target_) {
     path_ += ".building" + std::to_string(::getpid());
     std::error_code error;
     fs::remove_all(path_, error);
@@ -51,8 +53,11 @@ class BuildFolder {
     std::error_code error;
     const bool replaces = fs::exists(target_);
     if (replaces) fs::rename(target_, old, error);
+    const bool moved_away = replaces && !error;
     if (!error) fs::rename(path_, target_, error);
     if (error) {
+      std::error_code ignored;
+      if (moved_away) fs::rename(old, target_, ignored);
       fail(ErrorKind::invalid_input, "{}: cannot be put in its place: {}", target_.string(),
            error.message());
     }
