@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "core/io/safetensors_set.h"
 #include "model/families/family.h"
@@ -56,12 +57,14 @@ void check_parts(const io::SafetensorsSet& files, const std::filesystem::path& f
   }
 }
 
-// A checkpoint with tied embeddings may carry the head all the same.
+// A checkpoint with tied embeddings may carry the head all the same. It is read first, so that
+// where the two differ the embedding counts, as in transformers.
 void drop_tied_head(const io::SafetensorsSet& files, const ModelSpec& spec,
                     std::vector<FilePart>& parts) {
   if (!spec.tied_embeddings || !files.contains("lm_head.weight")) return;
-  const auto embedding = std::ranges::find(parts, 0, &FilePart::parameter);
-  parts.push_back({"lm_head.weight", embedding->shape, embedding->parameter, 0});
+  FilePart head = *std::ranges::find(parts, 0, &FilePart::parameter);
+  head.name = "lm_head.weight";
+  parts.insert(parts.begin(), std::move(head));
 }
 
 }  // namespace
