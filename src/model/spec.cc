@@ -7,10 +7,12 @@
 namespace cadre::model {
 namespace {
 
-// Far above any published model, and low enough that products of a few extents fit in int64_t.
+// Far above any published model. Products of several extents may pass 2^63, so their sum is held
+// below kMaxParameters, which leaves room for bytes and operations.
 constexpr int64_t kMaxExtent = int64_t{1} << 24;
 constexpr int64_t kMaxLayers = 4096;
 constexpr int64_t kMaxExperts = 1 << 16;
+constexpr double kMaxParameters = 0x1p50;
 
 void check(const std::string& where, std::string_view field, int64_t value, int64_t high) {
   if (value < 1 || value > high) {
@@ -48,6 +50,25 @@ void check_feed_forward(const std::variant<MoeSpec, MlpSpec>& spec, const std::s
   check(where, "num_experts_per_tok", moe.router.top_k, moe.router.num_experts);
 }
 
+// About as many as there are; in f64, which cannot overflow.
+double count_parameters(const ModelSpec& spec) {
+  const auto hidden = static_cast<double>(spec.hidden_size);
+  double count = 2.0 * hidden * static_cast<double>(spec.vocab_size);
+  for (const BlockSpec& block : spec.blocks) {
+    const double heads = static_cast<double>(block.attention.num_heads) +
+                         static_cast<double>(block.attention.num_kv_heads);
+    count += 2.0 * hidden * heads * static_cast<double>(block.attention.head_dim);
+    if (const auto* mlp = std::get_if<MlpSpec>(&block.feed_forward)) {
+      count += 3.0 * hidden * static_cast<double>(mlp->intermediate_size);
+    } else {
+      const auto& moe = std::get<MoeSpec>(block.feed_forward);
+      count += hidden * static_cast<double>(moe.router.num_experts) *
+               (3.0 * static_cast<double>(moe.expert.intermediate_size) + 1.0);
+    }
+  }
+  return count;
+}
+
 }  // namespace
 
 void validate(const ModelSpec& spec, const std::string& where) {
@@ -62,6 +83,10 @@ void validate(const ModelSpec& spec, const std::string& where) {
   for (const BlockSpec& block : spec.blocks) {
     check_attention(block.attention, where);
     check_feed_forward(block.feed_forward, where);
+  }
+  if (const double count = count_parameters(spec); count > kMaxParameters) {
+    fail(ErrorKind::invalid_input, "{}: describes {:.3g} parameters, expected at most {:.3g}",
+         where, count, kMaxParameters);
   }
 }
 
