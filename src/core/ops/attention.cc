@@ -132,7 +132,7 @@ void forward_block(Context& ctx, const AttentionOperands& of, const AttentionBlo
     const int64_t query = block.queries.begin + r / group;
     const int64_t head = block.kv_head * group + r % group;
     std::byte* y = out + of.q_offset(block, query) + (r % group) * head_dim * of.element();
-    write_run(ctx, s.output + r * head_dim, 1.0f / s.row_sum[r], y, of.type, false, head_dim);
+    write_run(ctx, s.output + r * head_dim, 1.0f / s.row_sum[r], y, of.type, head_dim);
     if (lse != nullptr) {
       lse[(block.segment.query_begin + query) * of.shape.num_heads + head] =
           s.row_max[r] + std::log(s.row_sum[r]);
@@ -237,12 +237,9 @@ struct BackwardOperands {
 void write_keys(Context& ctx, const AttentionOperands& of, const AttentionBlock& segment,
                 const float* sums, const Gradient& gradient) {
   if (!gradient.wanted()) return;
-  const int64_t head_dim = of.shape.head_dim;
-  auto* to = static_cast<std::byte*>(gradient.value.raw());
-  for (int64_t key = 0; key < segment.segment.num_keys; ++key) {
-    write_run(ctx, sums + key * head_dim, 1.0f, to + of.kv_offset(segment, key), of.type,
-              gradient.accumulate, head_dim);
-  }
+  auto* to = static_cast<std::byte*>(gradient.value.raw()) + of.kv_offset(segment, 0);
+  write_rows(ctx, sums, segment.segment.num_keys, of.shape.head_dim,
+             {to, of.shape.kv_stride() * of.element(), of.type, gradient.accumulate});
 }
 
 // All queries of one segment and key/value head, in fixed blocks, so that the sums over queries
@@ -274,11 +271,9 @@ void backward_segment(Context& ctx, const AttentionOperands& of, const BackwardO
       backward_tile(ctx, of, block, tile, s);
     }
     if (!more.dq.wanted()) continue;
-    auto* dq = static_cast<std::byte*>(more.dq.value.raw());
-    for (int64_t query = begin; query < block.queries.end; ++query) {
-      write_run(ctx, s.dq + (query - begin) * group * head_dim, 1.0f,
-                dq + of.q_offset(block, query), of.type, more.dq.accumulate, group * head_dim);
-    }
+    auto* dq = static_cast<std::byte*>(more.dq.value.raw()) + of.q_offset(block, begin);
+    write_rows(ctx, s.dq, block.queries.size(), group * head_dim,
+               {dq, of.shape.q_stride() * of.element(), of.type, more.dq.accumulate});
   }
   write_keys(ctx, of, segment, s.dk, more.dk);
   write_keys(ctx, of, segment, s.dv, more.dv);

@@ -1,5 +1,6 @@
 #include "core/ops/attention_rows.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace cadre::ops {
@@ -30,17 +31,41 @@ void collect_rows(const AttentionOperands& of, const AttentionBlock& block, cons
   }
 }
 
-void write_run(Context& ctx, const float* x, float alpha, void* y, DType type, bool accumulate,
-               int64_t count) {
+void write_run(Context& ctx, const float* x, float alpha, void* y, DType type, int64_t count) {
   const kernels::AddArgs args = {.a = x,
                                  .a_type = DType::f32,
-                                 .b = accumulate ? y : nullptr,
+                                 .b = nullptr,
                                  .b_type = type,
                                  .y = y,
                                  .y_type = type,
                                  .alpha = alpha,
-                                 .beta = accumulate ? 1.0f : 0.0f};
+                                 .beta = 0.0f};
   ctx.kernels().add(args, {0, count});
+}
+
+void write_rows(Context& ctx, const float* x, int64_t rows, int64_t width,
+                const RowTarget& target) {
+  // A kernel called for each short row costs more than a conversion of many and a copy of each.
+  constexpr int64_t kElements = 4096;
+  alignas(64) bf16 converted[kElements];
+  const int64_t step =
+      target.accumulate || target.type != DType::bf16 ? 1 : std::max<int64_t>(1, kElements / width);
+  for (int64_t begin = 0; begin < rows; begin += step) {
+    const int64_t count = std::min(step, rows - begin);
+    std::byte* y = target.y + begin * target.stride_bytes;
+    if (step == 1) {
+      const void* b = target.accumulate ? y : nullptr;
+      ctx.kernels().add({x + begin * width, DType::f32, b, target.type, y, target.type, 1.0f,
+                         target.accumulate ? 1.0f : 0.0f},
+                        {0, width});
+      continue;
+    }
+    ctx.kernels().cast({x + begin * width, DType::f32, converted, DType::bf16}, {0, count * width});
+    for (int64_t r = 0; r < count; ++r) {
+      std::memcpy(y + r * target.stride_bytes, converted + r * width,
+                  static_cast<size_t>(width) * sizeof(bf16));
+    }
+  }
 }
 
 void zero_rows(const Tensor& x, const std::vector<Range>& rows) {

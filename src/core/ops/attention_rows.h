@@ -53,9 +53,17 @@ struct AttentionOperands {
 // Collects the rows (query, head) of one block from a tensor like q into consecutive memory.
 void collect_rows(const AttentionOperands& of, const AttentionBlock& block, const std::byte* from,
                   std::byte* rows);
-// y = alpha * x (+ y) for a run of elements.
-void write_run(Context& ctx, const float* x, float alpha, void* y, DType type, bool accumulate,
-               int64_t count);
+// y = alpha * x for a run of elements.
+void write_run(Context& ctx, const float* x, float alpha, void* y, DType type, int64_t count);
+// Rows of a tensor, `stride_bytes` apart.
+struct RowTarget {
+  std::byte* y;
+  int64_t stride_bytes;
+  DType type;
+  bool accumulate;
+};
+// y[r, i] (+)= x[r, i] for rows of `width` elements.
+void write_rows(Context& ctx, const float* x, int64_t rows, int64_t width, const RowTarget& target);
 // Zeroes the given rows of x, [N, width].
 void zero_rows(const Tensor& x, const std::vector<Range>& rows);
 // The inner product of two runs of elements, in f32, in one fixed order.

@@ -6,12 +6,13 @@
 namespace cadre::ops {
 namespace {
 
-// Large blocks pack each operand seldom; beyond these sizes little is left to win.
-constexpr int64_t kMaxRows = 512;
-constexpr int64_t kMaxColumns = 256;
-constexpr int64_t kMinBlock = 64;
-// So many tasks of equal size for each thread keep the last one from waiting long.
-constexpr int64_t kTasksPerThread = 4;
+// Tasks for each thread: enough that the last one does not wait long, few enough that large blocks
+// pack their operands seldom.
+constexpr int64_t kTasksPerThread = 3;
+// Multiply-adds of a task below which handing it out costs more than it brings.
+constexpr int64_t kLeastWork = int64_t{1} << 19;
+// Blocks have whole register tiles.
+constexpr int64_t kMultiple = 32;
 
 struct Block {
   const kernels::GemmArgs* product;
@@ -23,24 +24,29 @@ int64_t work(const kernels::GemmArgs& args) {
   return args.m * args.n * std::max<int64_t>(args.k, 1);
 }
 
-int64_t half_block(int64_t size) { return std::max(kMinBlock, (size / 2 + 15) / 16 * 16); }
+int64_t divide_up(int64_t x, int64_t y) { return (x + y - 1) / y; }
 
-// Cuts one product into blocks of about `task_work` or the largest size, whichever is smaller.
-void cut(const kernels::GemmArgs& args, int64_t task_work, std::vector<Block>* blocks) {
-  int64_t rows = std::min(args.m, kMaxRows);
-  int64_t columns = std::min(args.n, kMaxColumns);
-  const int64_t depth = std::max<int64_t>(args.k, 1);
-  while (rows * columns * depth > task_work && (rows > kMinBlock || columns > kMinBlock)) {
-    if (rows > columns) {
-      rows = half_block(rows);
-    } else {
-      columns = half_block(columns);
-    }
+// The extent of blocks when `size` is cut into about `parts`.
+int64_t extent(int64_t size, int64_t parts) {
+  return divide_up(divide_up(size, parts), kMultiple) * kMultiple;
+}
+
+// Cuts a product into about `parts` blocks of equal size. Every block packs its rows of a and its
+// columns of b, so of all grids the one that packs least is taken; among equals the one that packs
+// the operand that lies across k less often.
+void cut(const kernels::GemmArgs& args, int64_t parts, std::vector<Block>* blocks) {
+  int64_t best_rows = 1;
+  const auto packed = [&](int64_t rows) { return divide_up(parts, rows) * args.m + rows * args.n; };
+  for (int64_t rows = 1; rows <= parts; ++rows) {
+    const int64_t gain = packed(best_rows) - packed(rows);
+    if (gain > 0 || (gain == 0 && !args.a_transposed)) best_rows = rows;
   }
-  for (int64_t j = 0; j < args.n; j += columns) {
-    for (int64_t i = 0; i < args.m; i += rows) {
+  const int64_t height = extent(args.m, best_rows);
+  const int64_t width = extent(args.n, divide_up(parts, best_rows));
+  for (int64_t j = 0; j < args.n; j += width) {
+    for (int64_t i = 0; i < args.m; i += height) {
       blocks->push_back(
-          {&args, {i, std::min(args.m, i + rows)}, {j, std::min(args.n, j + columns)}});
+          {&args, {i, std::min(args.m, i + height)}, {j, std::min(args.n, j + width)}});
     }
   }
 }
@@ -66,14 +72,20 @@ void run_block(Context& ctx, const Block& block, std::byte* scratch) {
 void run_gemms(Context& ctx, std::span<const kernels::GemmArgs> products) {
   int64_t total = 0;
   for (const kernels::GemmArgs& args : products) total += work(args);
-  const int64_t task_work = total / (kTasksPerThread * ctx.pool().num_threads());
   // Large products first, so that what is left for the end is small.
   std::vector<const kernels::GemmArgs*> order;
   for (const kernels::GemmArgs& args : products) order.push_back(&args);
   std::stable_sort(order.begin(), order.end(),
                    [](const auto* x, const auto* y) { return work(*x) > work(*y); });
   std::vector<Block> blocks;
-  for (const kernels::GemmArgs* args : order) cut(*args, task_work, &blocks);
+  const int64_t tasks = kTasksPerThread * ctx.pool().num_threads();
+  for (const kernels::GemmArgs* args : order) {
+    // A share of the tasks that goes with the work.
+    const int64_t task_work = std::max(kLeastWork, total / tasks);
+    const bool alone = ctx.pool().num_threads() == 1;
+    cut(*args, alone ? 1 : std::max<int64_t>(1, (work(*args) + task_work / 2) / task_work),
+        &blocks);
+  }
   ctx.for_tasks(static_cast<int64_t>(blocks.size()), kernels::kGemmScratchBytes,
                 [&](int64_t task, std::byte* scratch) {
                   run_block(ctx, blocks[static_cast<size_t>(task)], scratch);
