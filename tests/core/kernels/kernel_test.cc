@@ -44,10 +44,10 @@ void GuardedMatrix::set(int64_t row, int64_t column, float value) {
   }
 }
 
-void GuardedMatrix::fill_normal(RandomStream& random) {
+void GuardedMatrix::fill_uniform(RandomStream& random) {
   for (int64_t row = 0; row < rows_; ++row) {
     for (int64_t column = 0; column < width_; ++column) {
-      set(row, column, static_cast<float>(random.normal()));
+      set(row, column, 2 * random.uniform() - 1);
     }
   }
 }

@@ -23,8 +23,8 @@ class GuardedMatrix {
  public:
   GuardedMatrix(DType type, int64_t rows, int64_t width, int64_t stride, int64_t offset = 0);
 
-  // Standard normal values, rounded to the type.
-  void fill_normal(RandomStream& random);
+  // Uniform in [-1, 1), rounded to the type.
+  void fill_uniform(RandomStream& random);
   // NaN in every byte: what must be overwritten, never read.
   void fill_nan();
 

@@ -13,10 +13,13 @@ int64_t even_block(int64_t count, int64_t limit) {
   return smaller(block, limit);
 }
 
-// Cycles to pack one tile, measured.
-double pack_cycles(const Factor& factor, bool left) {
-  if (left) return factor.k_contiguous ? 45 : 150;
-  return factor.k_contiguous ? 80 : 60;
+// Cycles to pack one tile, measured. A large factor is read from memory; streamed in units of a few
+// lanes that lie side by side, it comes in short pieces and so at half the speed.
+double pack_cycles(const Factor& factor, bool left, bool streamed, int64_t k) {
+  constexpr int64_t kLargeFactor = 1 << 20;
+  if (factor.k_contiguous) return left ? 50 : 80;
+  const bool pieces = streamed && factor.lanes * k * 2 > kLargeFactor;
+  return (left ? 110 : 60) + (pieces ? 250 : 0);
 }
 
 // Cycles of all blocks for one step: sixteen for each product, twelve for each load of a tile from
@@ -77,10 +80,12 @@ Plan make_plan(const GemmArgs& args, bool transposed, bool resident_left) {
   const double streamed_tiles = static_cast<double>(resident_left ? right_tiles : left_tiles);
   const int64_t streamed_passes = divide_up(resident.lanes, plan.resident_block);
   const int64_t resident_passes = divide_up(streamed.lanes, plan.streamed_block);
-  plan.cycles = steps * (resident_tiles * resident_passes * pack_cycles(resident, resident_left) +
-                         streamed_tiles * streamed_passes * pack_cycles(streamed, !resident_left) +
-                         multiply_cycles(left_tiles, right_tiles)) +
-                resident_tiles * streamed_tiles * (transposed ? 80 : 50);
+  plan.cycles =
+      steps *
+          (resident_tiles * resident_passes * pack_cycles(resident, resident_left, false, args.k) +
+           streamed_tiles * streamed_passes * pack_cycles(streamed, !resident_left, true, args.k) +
+           multiply_cycles(left_tiles, right_tiles)) +
+      resident_tiles * streamed_tiles * (transposed ? 80 : 50);
   return plan;
 }
 

@@ -6,16 +6,28 @@
 
 namespace cadre::kernels::avx512 {
 
+// Sixteen chains cover the latency of both units. The operands change from step to step and look
+// random, as real ones do: the more bits change, the more power is drawn and the lower the clock.
 int64_t peak_f32(int64_t flops) noexcept {
   constexpr int kChains = 16;
+  const __m512i lanes = _mm512_setr_epi32(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
+  __m512 x[8];
+  for (int i = 0; i < 8; ++i) {
+    const __m512i random =
+        _mm512_mullo_epi32(lanes, _mm512_set1_epi32(0x2545f491 + 0x6c8e9cf5 * i));
+    // Either sign, magnitude between 1/2 and 1.
+    x[i] = _mm512_castsi512_ps(
+        _mm512_or_epi32(_mm512_and_epi32(random, _mm512_set1_epi32(static_cast<int>(0x807fffffu))),
+                        _mm512_set1_epi32(0x3f000000)));
+  }
   __m512 sum[kChains];
-  for (__m512& s : sum) s = _mm512_set1_ps(1.0f);
-  __m512 x = _mm512_set1_ps(0.5f);
+  for (int i = 0; i < kChains; ++i) sum[i] = _mm512_set1_ps(static_cast<float>(i));
   int64_t done = 0;
   for (; done < flops; done += kChains * 32) {
-    asm volatile("" : "+v"(x));
 #pragma GCC unroll 16
-    for (int i = 0; i < kChains; ++i) sum[i] = _mm512_fmadd_ps(x, x, sum[i]);
+    for (int i = 0; i < kChains; ++i) {
+      sum[i] = _mm512_fmadd_ps(x[i % 8], x[(i * 3 + 1) % 8], sum[i]);
+    }
   }
   for (__m512& s : sum) asm volatile("" : : "v"(s));
   return done;
