@@ -17,7 +17,9 @@ Sampler::Sampler(const SamplerOptions& options) : options_(options) {
 
 int32_t Sampler::sample(std::span<const float> logits, int64_t position) {
   const auto best = std::max_element(logits.begin(), logits.end());
-  CADRE_CHECK(best != logits.end() && std::isfinite(*best));
+  if (best == logits.end() || !std::isfinite(*best)) {
+    fail(ErrorKind::corrupt_data, "the model's logits are not finite: its weights are damaged");
+  }
   const float largest = *best;
   if (options_.temperature == 0.0) return static_cast<int32_t>(best - logits.begin());
 

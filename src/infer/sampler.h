@@ -31,8 +31,8 @@ class Sampler {
   // Throws Error(invalid_input) for options out of range.
   explicit Sampler(const SamplerOptions& options);
 
-  // logits are the candidates [0, V'); ties go to the lower id. Throws Error(internal) if no logit
-  // is finite.
+  // logits are the candidates [0, V'); ties go to the lower id. Throws Error(corrupt_data)
+  // if the largest logit is not finite, which only damaged weights give.
   int32_t sample(std::span<const float> logits, int64_t position);
 
  private:

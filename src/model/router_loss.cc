@@ -20,7 +20,10 @@ Layers sparse_layers(const ModelSpec& spec, nn::ForwardTrace& trace) {
   for (size_t l = 0; l < spec.blocks.size(); ++l) {
     const auto* moe = std::get_if<MoeSpec>(&spec.blocks[l].feed_forward);
     if (moe == nullptr) continue;
-    if (!layers.traces.empty()) CADRE_CHECK(layers.num_experts == moe->router.num_experts);
+    if (!layers.traces.empty()) {
+      CADRE_CHECK(layers.num_experts == moe->router.num_experts &&
+                  layers.top_k == moe->router.top_k);
+    }
     layers.num_experts = moe->router.num_experts;
     layers.top_k = moe->router.top_k;
     layers.num_tokens = trace.routers[l].statistics.num_tokens;

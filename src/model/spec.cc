@@ -1,5 +1,6 @@
 #include "model/spec.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "core/base/error.h"
@@ -10,6 +11,7 @@ namespace {
 // Far above any published model. Products of several extents may pass 2^63, so their sum is held
 // below kMaxParameters, which leaves room for bytes and operations.
 constexpr int64_t kMaxExtent = int64_t{1} << 24;
+constexpr int64_t kMaxRotaryElements = int64_t{1} << 28;
 constexpr int64_t kMaxLayers = 4096;
 constexpr int64_t kMaxExperts = 1 << 16;
 constexpr double kMaxParameters = 0x1p50;
@@ -75,6 +77,11 @@ void validate(const ModelSpec& spec, const std::string& where) {
   check(where, "vocab_size", spec.vocab_size, kMaxExtent);
   check(where, "hidden_size", spec.hidden_size, kMaxExtent);
   check(where, "max_position_embeddings", spec.max_positions, kMaxExtent);
+  for (const BlockSpec& block : spec.blocks) {
+    // The tables of rotary positions are filled when a model is built: no more than 1 GiB of them.
+    const int64_t head_dim = std::max<int64_t>(block.attention.head_dim, 1);
+    check(where, "max_position_embeddings", spec.max_positions, kMaxRotaryElements / head_dim);
+  }
   check(where, "num_hidden_layers", spec.num_layers(), kMaxLayers);
   if (!(spec.rms_norm_eps >= 0 && spec.rms_norm_eps < 1)) {
     fail(ErrorKind::invalid_input, "{}: rms_norm_eps = {}, expected 0 to 1", where,

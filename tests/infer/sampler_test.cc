@@ -66,6 +66,14 @@ TEST_CASE("sampler: a draw depends on seed and position alone") {
   }
 }
 
+TEST_CASE("sampler: logits of damaged weights are refused") {
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const float bad : {infinity, -infinity}) {
+    const std::array<float, 2> logits = {bad, bad};
+    CHECK_THROWS_AS(Sampler({.temperature = 1.0}).sample(logits, 0), Error);
+  }
+}
+
 TEST_CASE("sampler: options out of range are refused by name") {
   CHECK_THROWS_WITH_AS(Sampler({.temperature = -1.0}), doctest::Contains("temperature"), Error);
   CHECK_THROWS_WITH_AS(Sampler({.top_p = 1.5}), doctest::Contains("top_p"), Error);

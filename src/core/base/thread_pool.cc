@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <system_error>
 
 #include "core/base/error.h"
 
@@ -34,12 +35,21 @@ ThreadPool::ThreadPool(int num_threads) {
   if (num_threads < 1) {
     fail(ErrorKind::invalid_input, "threads: {} is too few, expected at least 1", num_threads);
   }
-  for (int worker = 1; worker < num_threads; ++worker) {
-    workers_.emplace_back([this, worker] { worker_loop(worker); });
+  try {
+    for (int worker = 1; worker < num_threads; ++worker) {
+      workers_.emplace_back([this, worker] { worker_loop(worker); });
+    }
+  } catch (const std::system_error& error) {
+    const size_t started = workers_.size() + 1;
+    stop_workers();
+    fail(ErrorKind::exhausted, "threads: only {} of {} could be started: {}", started, num_threads,
+         error.what());
   }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop_workers(); }
+
+void ThreadPool::stop_workers() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;

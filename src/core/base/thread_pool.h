@@ -17,7 +17,8 @@ namespace cadre {
 // worker that runs it. One thread at a time may call run(); a task must not call run() again.
 class ThreadPool {
  public:
-  // num_threads >= 1; throws Error(invalid_input) otherwise.
+  // num_threads >= 1; throws Error(invalid_input) otherwise, and Error(exhausted) if the system
+  // will not start so many.
   explicit ThreadPool(int num_threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -35,6 +36,7 @@ class ThreadPool {
  private:
   void worker_loop(int worker);
   void work(int worker);
+  void stop_workers();
 
   std::vector<std::thread> workers_;
   std::mutex mutex_;  // guards generation_, stop_, active_, error_, and publication of task_
