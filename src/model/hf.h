@@ -50,8 +50,8 @@ void save_model(Context& ctx, const std::filesystem::path& folder, const ModelSp
 // config.json and generation_config.json alone.
 void write_config_files(const std::filesystem::path& folder, const ModelSpec& spec, DType dtype);
 
-// Copies tokenizer.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja
-// from one folder to another, those that exist.
+// Copies the files of a tokenizer and its chat template from one folder to another, under the names
+// that transformers gives them, those that exist.
 void copy_tokenizer_files(const std::filesystem::path& from, const std::filesystem::path& to);
 
 }  // namespace cadre::model

@@ -27,8 +27,9 @@ void write_config_files(const std::filesystem::path& folder, const ModelSpec& sp
 }
 
 void copy_tokenizer_files(const std::filesystem::path& from, const std::filesystem::path& to) {
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                           "chat_template.jinja"}) {
+  for (const char* name :
+       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "tokenizer.model", "vocab.json", "merges.txt", "chat_template.jinja"}) {
     if (!std::filesystem::exists(from / name)) continue;
     write_file_atomically(to / name, read_text_file(from / name));
   }

@@ -180,8 +180,12 @@ std::optional<std::string> find_damage(const fs::path& path) {
   try {
     return check_manifest(path);
   } catch (const Error& error) {
+    // A file that this process may not or cannot read now (rights, memory, descriptors) says
+    // nothing about the checkpoint, which must not be set aside for it.
+    if (error.kind() != ErrorKind::corrupt_data && error.kind() != ErrorKind::not_found) throw;
     return error.what();
   } catch (const fs::filesystem_error& error) {
+    if (error.code() != std::errc::no_such_file_or_directory) throw;
     return error.what();
   }
 }

@@ -38,6 +38,7 @@ std::string to_json_text(const RunState& state) {
       .set("skipped_in_all", state.skipped_in_all)
       .set("skipped_in_a_row", state.skipped_in_a_row)
       .set("data_fingerprint", state.data_fingerprint)
+      .set("kernels", state.kernels)
       .set("seconds", state.seconds)
       .set("losses", state.losses)
       .set("gradient_norms", state.gradient_norms)
@@ -55,6 +56,7 @@ RunState run_state_from_json(const io::JsonView& json) {
   state.skipped_in_all = count(json, "skipped_in_all");
   state.skipped_in_a_row = count(json, "skipped_in_a_row");
   state.data_fingerprint = json.string("data_fingerprint");
+  state.kernels = json.string_or("kernels", "");
   state.seconds = json.number("seconds");
   state.losses = json.number_list("losses");
   state.gradient_norms = json.number_list("gradient_norms");

@@ -17,8 +17,9 @@ struct RunState {
   int64_t optimizer_steps = 0;  // without the skipped ones
   int64_t skipped_in_all = 0;
   int64_t skipped_in_a_row = 0;
-  std::string data_fingerprint;                // of the data that it learns from
-  double seconds = 0.0;                        // spent so far, over all resumptions
+  std::string data_fingerprint;  // of the data that it learns from
+  std::string kernels;           // table of the last step; other tables round otherwise
+  double seconds = 0.0;          // spent so far, over all resumptions
   std::vector<double> losses, gradient_norms;  // of the outlier detector
   std::vector<RouterSums> routers;
 };

@@ -50,6 +50,13 @@ int64_t activation_bytes(const model::ModelSpec& spec, const TrainConfig& config
   return tokens * (all_blocks + largest * (config.run.recompute ? 2 : 1) + head);
 }
 
+// How many checkpoints a run writes: by default ten, and one at its end.
+int64_t checkpoints_of(const TrainConfig& config, int64_t total_steps) {
+  const int64_t every = config.run.checkpoint_every;
+  if (every < 0) return 1;
+  return every == 0 ? 11 : total_steps / every + 1;
+}
+
 std::string gib(int64_t bytes) {
   return fmt::format("{:.2f} GiB", static_cast<double>(bytes) / static_cast<double>(1 << 30));
 }
@@ -75,7 +82,7 @@ DiskPlan plan_disk(const model::ModelSpec& spec, const TrainConfig& config, int6
   const int64_t parameters = model::cost(spec).total_parameters;
   DiskPlan plan;
   plan.checkpoint = parameters * (config.run.checkpoint_dtype == "f32" ? 4 + 8 : 2 + 12);
-  plan.num_checkpoints = config.run.keep_last + 1;
+  plan.num_checkpoints = std::min(config.run.keep_last, checkpoints_of(config, total_steps)) + 1;
   if (config.run.keep_every > 0) plan.num_checkpoints += total_steps / config.run.keep_every;
   // A line of metrics and its events for each step, one of router loads every log_every.
   constexpr int64_t kBytesPerStep = 700;

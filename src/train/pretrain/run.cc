@@ -68,12 +68,12 @@ class Run {
     try {
       loop();
       finish();
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       // The logs may be what cannot be written.
       try {
         observer_.on_warning(state_.step, fmt::format("training stopped: {}", error.what()));
         log_->on_warning(state_.step, fmt::format("training stopped: {}", error.what()));
-      } catch (const Error&) {
+      } catch (const std::exception&) {
       }
       throw;
     }
@@ -129,7 +129,15 @@ class Run {
       trainer_->routers().restore(state_.routers);
       last_checkpoint_ = found.checkpoint->path;
       last_saved_step_ = state_.step;
-      return found.damaged;
+      std::vector<std::string> notes = found.damaged;
+      if (!state_.kernels.empty() && state_.kernels != ctx_.kernels().name) {
+        notes.push_back(
+            fmt::format("this run was trained with {} kernels and goes on with {}: its bits are no "
+                        "longer those "
+                        "of an uninterrupted run",
+                        state_.kernels, ctx_.kernels().name));
+      }
+      return notes;
     }
     if (!found.damaged.empty()) {
       fail(ErrorKind::corrupt_data, "{}: no checkpoint is whole; {}", config_.run.folder,
@@ -262,14 +270,17 @@ class Run {
       const std::vector<Sample> samples = environment_.sample(ctx_, *trainer_->decoder());
       tell([&](TrainObserver& o) { o.on_samples(state_.step, samples); });
     }
+    // Validation and samples have shapes of their own, which training does not need.
+    ctx_.allocator().release_unused();
     look_seconds_ = seconds_since(begin);
   }
 
   void plan_total() {
     const double looks = look_seconds_ * static_cast<double>(kTimesARun + 1);
     const int64_t total = state_.step + pace_.steps_that_fit(config_.run.minutes * 60.0, looks);
-    folder_.plan_steps(total);
+    // First the schedule, which may refuse so short a run: a plan that is written down binds.
     decide_total(total);
+    folder_.plan_steps(total);
     start_.total_steps = total;
     tell([&](TrainObserver& o) { o.on_plan(state_.step, total); });
   }
@@ -277,6 +288,7 @@ class Run {
   void save() {
     log_->sync();
     state_.total_steps = total_;
+    state_.kernels = ctx_.kernels().name;
     state_.optimizer_steps = trainer_->optimizer().steps();
     state_.losses = trainer_->outliers().losses();
     state_.gradient_norms = trainer_->outliers().norms();
