@@ -14,9 +14,6 @@ int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Packs a panel step by step.
 struct Packing : Chore {
-  // Steps between the request for memory and its use: a few microseconds.
-  static constexpr int64_t kAhead = 4;
-
   Panel panel;
   int64_t step = 0;
 
@@ -28,7 +25,7 @@ struct Packing : Chore {
     countdown = interval;
   }
   void advance() {
-    if (panel.begin < panel.end && step < panel.steps()) pack_step(panel, step++, kAhead);
+    if (panel.begin < panel.end && step < panel.steps()) pack_step(panel, step++);
   }
   void finish() {
     while (panel.begin < panel.end && step < panel.steps()) advance();

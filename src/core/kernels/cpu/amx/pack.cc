@@ -88,23 +88,30 @@ void interleave(const Source& x, bool two, std::byte* to) {
   }
 }
 
-// Left, from rows of lanes, one tile or two side by side.
+// Left, from rows of lanes, one tile or two side by side. Unpacking weaves pairs within quarters of
+// a register, which leaves the lanes in another order: in low, register lane c holds lane
+// 8 * (c / 4) + c % 4 of the factor, in high the one 4 further. As lanes become rows, the order is
+// put right by where each row is stored.
 void transpose_interleaved(const Source& x, bool two, std::byte* to) {
   F32x16 low[16], high[16];
 #pragma GCC unroll 16
   for (int64_t pair = 0; pair < 16; ++pair) {
-    const Pairs p = load_pairs(x.from + 2 * pair * x.stride, x.stride, x.lanes, x.depth - 2 * pair);
-    low[pair].lanes = _mm512_castsi512_ps(p.low);
-    high[pair].lanes = _mm512_castsi512_ps(p.high);
+    const bf16* from = x.from + 2 * pair * x.stride;
+    const int64_t depth = x.depth - 2 * pair;
+    const __m512i first = load(from, depth > 0 ? x.lanes : 0);
+    const __m512i second = load(from + x.stride, depth > 1 ? x.lanes : 0);
+    low[pair].lanes = _mm512_castsi512_ps(_mm512_unpacklo_epi16(first, second));
+    high[pair].lanes = _mm512_castsi512_ps(_mm512_unpackhi_epi16(first, second));
   }
+  const auto row_of = [to](int64_t lane) { return to + (lane / 16 * kTileBytes + lane % 16 * 64); };
+  const int64_t count = two ? 16 : 8;
   avx512::GemmIsa::transpose(low);
-  for (int64_t row = 0; row < 16; ++row) {
-    store(to + row * 64, _mm512_castps_si512(low[row].lanes));
+  for (int64_t c = 0; c < count; ++c) {
+    store(row_of(8 * (c / 4) + c % 4), _mm512_castps_si512(low[c].lanes));
   }
-  if (!two) return;
   avx512::GemmIsa::transpose(high);
-  for (int64_t row = 0; row < 16; ++row) {
-    store(to + kTileBytes + row * 64, _mm512_castps_si512(high[row].lanes));
+  for (int64_t c = 0; c < count; ++c) {
+    store(row_of(8 * (c / 4) + 4 + c % 4), _mm512_castps_si512(high[c].lanes));
   }
 }
 
@@ -134,30 +141,9 @@ const bf16* element(const Factor& factor, int64_t lane, int64_t p) {
   return factor.data + (factor.k_contiguous ? lane * factor.stride + p : p * factor.stride + lane);
 }
 
-void prefetch_step(const Panel& panel, int64_t step) {
-  const Factor& f = panel.factor;
-  const int64_t p = panel.k_begin + step * kTileDepth;
-  if (p >= panel.k_end) return;
-  if (f.k_contiguous) {
-    const bf16* from = element(f, panel.begin, p);
-    for (int64_t lane = panel.begin; lane < panel.end; ++lane, from += f.stride) {
-      _mm_prefetch(from, _MM_HINT_T1);
-    }
-  } else {
-    const int64_t depth = smaller(kTileDepth, panel.k_end - p);
-    for (int64_t row = 0; row < depth; ++row) {
-      const bf16* from = element(f, panel.begin, p + row);
-      for (int64_t lane = panel.begin; lane < panel.end; lane += 32, from += 32) {
-        _mm_prefetch(from, _MM_HINT_T1);
-      }
-    }
-  }
-}
-
 }  // namespace
 
-void pack_step(const Panel& panel, int64_t step, int64_t ahead) noexcept {
-  prefetch_step(panel, step + ahead);
+void pack_step(const Panel& panel, int64_t step) noexcept {
   const int64_t steps = panel.steps();
   const int64_t p = panel.k_begin + step * kTileDepth;
   std::byte* group_to = panel.to;

@@ -51,7 +51,7 @@ struct Panel {
   int64_t steps() const { return (k_end - k_begin + kTileDepth - 1) / kTileDepth; }
 };
 
-// Packs one step of 32 for all groups, and asks for the memory of the step `ahead` of it.
-void pack_step(const Panel& panel, int64_t step, int64_t ahead) noexcept;
+// Packs one step of 32 for all groups. Asking for memory ahead of use was tried and gained nothing.
+void pack_step(const Panel& panel, int64_t step) noexcept;
 
 }  // namespace cadre::kernels::amx
