@@ -55,6 +55,10 @@ JsonValue start_record(double time, const StartReport& report) {
       .set("sources", report.sources);
 }
 
+JsonValue plan_record(double time, int64_t step, int64_t total_steps) {
+  return record("plan", step, time).set("total_steps", total_steps);
+}
+
 JsonValue step_record(double time, const StepReport& report) {
   return record("train", report.step, time)
       .set("loss", report.loss)

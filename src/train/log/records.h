@@ -11,9 +11,10 @@
 
 namespace cadre::train {
 
-// Each has "event" (start, train, routers, validation, sample, checkpoint, warning), "step" and
-// "time" (seconds since 1970).
+// Each has "event" (start, plan, train, routers, validation, sample, checkpoint, warning), "step"
+// and "time" (seconds since 1970).
 io::JsonValue start_record(double time, const StartReport& report);
+io::JsonValue plan_record(double time, int64_t step, int64_t total_steps);
 io::JsonValue step_record(double time, const StepReport& report);
 io::JsonValue routers_record(double time, const RouterReport& report);
 io::JsonValue validation_record(double time, const ValidationReport& report);

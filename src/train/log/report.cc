@@ -135,6 +135,8 @@ void Report::add(const JsonValue& record) {
   const double step = number_of(record, "step");
   if (event == "start") {
     start_ = record;
+  } else if (event == "plan") {
+    start_.set("total_steps", number_of(record, "total_steps"));
   } else if (event == "train") {
     for (const char* key : {"loss", "learning_rate", "gradient_norm", "tokens_per_second",
                             "peak_share", "load_balancing", "z"}) {

@@ -30,7 +30,7 @@ class Report {
   void add_routers(const io::JsonValue& record);
   void add_validation(const io::JsonValue& record);
 
-  io::JsonValue start_;
+  io::JsonValue start_ = io::JsonValue::object();
   std::map<std::string, Curve> curves_;
   std::vector<std::string> sources_;   // in order of first appearance
   std::vector<io::JsonValue> frames_;  // of the heat map

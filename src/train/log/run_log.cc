@@ -71,6 +71,10 @@ void RunLog::add(const io::JsonValue& record) {
 }
 
 void RunLog::on_start(const StartReport& report) { add(start_record(now(), report)); }
+void RunLog::on_plan(int64_t step, int64_t total_steps) {
+  add(plan_record(now(), step, total_steps));
+}
+
 void RunLog::on_step(const StepReport& report) { add(step_record(now(), report)); }
 void RunLog::on_routers(const RouterReport& report) { add(routers_record(now(), report)); }
 

@@ -20,6 +20,7 @@ class RunLog : public TrainObserver {
   ~RunLog() override;
 
   void on_start(const StartReport& report) override;
+  void on_plan(int64_t step, int64_t total_steps) override;
   void on_step(const StepReport& report) override;
   void on_routers(const RouterReport& report) override;
   void on_validation(const ValidationReport& report) override;
