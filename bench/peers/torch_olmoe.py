@@ -5,9 +5,12 @@
 #   python torch_olmoe.py --shape A --dtype bf16_autocast --dense --json
 #
 # A step is forward with labels and router logits, backward, gradient clipping at norm 1, AdamW,
-# and clearing the gradients; attention is sdpa. Prints the median of the timed steps, and the
-# fastest, which on a machine with other work is nearer to the truth. --dense measures the dense
-# sibling with the same active parameters: in place of the experts one gated MLP of width k F.
+# and clearing the gradients; attention is sdpa. --dense measures the dense sibling with the same
+# active parameters: in place of the experts one gated MLP of width k F.
+#
+# Prints the median of the timed steps. On a machine with other work the fastest step is nearer to
+# the truth, and so are the processor seconds of all threads together where waiting threads do not
+# spin (OMP_WAIT_POLICY=passive).
 #
 #   dtype          weights and moments   products
 #   f32            f32                   f32
@@ -124,9 +127,9 @@ def measure(args):
     ids = torch.randint(2, cfg.vocab_size, (batch, positions))
     cast = (torch.autocast("cpu", dtype=torch.bfloat16) if args.dtype == "bf16_autocast"
             else contextlib.nullcontext())
-    parts, losses = [], []
+    parts, losses, cpu = [], [], []
     for _ in range(args.warm_up + args.steps):
-        times = [time.perf_counter()]
+        times, started = [time.perf_counter()], time.process_time()
         with cast:
             loss = model(input_ids=ids, labels=ids, output_router_logits=not args.dense).loss
         times.append(time.perf_counter())
@@ -137,6 +140,7 @@ def measure(args):
         opt.zero_grad(set_to_none=True)
         times.append(time.perf_counter())
         parts.append([b - a for a, b in zip(times, times[1:])])
+        cpu.append(time.process_time() - started)
         losses.append(loss.item())
     timed = parts[args.warm_up:]
     seconds = [sum(p) for p in timed]
@@ -148,6 +152,7 @@ def measure(args):
             "tokens_per_step": batch * positions, "seconds": seconds, "median_seconds": median,
             "tokens_per_second": batch * positions / median,
             "best_tokens_per_second": batch * positions / min(seconds),
+            "cpu_seconds": statistics.median(cpu[args.warm_up:]),
             "load_average": os.getloadavg()[0],
             "median_parts": dict(zip(("forward", "backward", "optimiser"),
                                      map(statistics.median, zip(*timed)))),
@@ -184,8 +189,9 @@ def main():
     print(f"shape {args.shape} {args.dtype} {name} {args.optimiser}: "
           f"{result['tokens_per_second']:.0f} tokens/s (best "
           f"{result['best_tokens_per_second']:.0f}), {result['median_seconds']:.2f} s a step "
-          f"({parts}), peak {result['peak_gib']:.1f} GiB, loss {result['losses'][0]:.3f} to "
-          f"{result['losses'][-1]:.3f}")
+          f"({parts}; {result['cpu_seconds']:.2f} processor seconds), "
+          f"peak {result['peak_gib']:.1f} GiB, "
+          f"loss {result['losses'][0]:.3f} to {result['losses'][-1]:.3f}")
 
 
 if __name__ == "__main__":
