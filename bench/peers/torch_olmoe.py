@@ -80,8 +80,7 @@ def build(args, cfg):
     if args.dense:
         for layer in model.model.layers:
             layer.mlp = DenseMlp(cfg, dtype)
-    model.train()
-    return torch.compile(model) if args.compile else model
+    return model.train()
 
 
 def estimate(args, cfg, batch, positions):
@@ -147,7 +146,7 @@ def measure(args):
     median = statistics.median(seconds)
     return {"shape": args.shape, "dense": args.dense, "dtype": args.dtype,
             "experts_implementation": None if args.dense else args.experts_implementation,
-            "optimiser": args.optimiser, "threads": args.threads, "compile": args.compile,
+            "optimiser": args.optimiser, "threads": args.threads,
             "parameters": sum(p.numel() for p in model.parameters()),
             "tokens_per_step": batch * positions, "seconds": seconds, "median_seconds": median,
             "tokens_per_second": batch * positions / median,
@@ -167,7 +166,6 @@ def main():
     p.add_argument("--dtype", choices=DTYPES, default="f32")
     p.add_argument("--experts-implementation", choices=EXPERTS, default="grouped_mm")
     p.add_argument("--optimiser", choices=["fused", "foreach", "loop"], default="fused")
-    p.add_argument("--compile", action="store_true", help="torch.compile; needs a C++ compiler")
     p.add_argument("--dense", action="store_true", help="dense model of the same active size")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--warm-up", type=int, default=3, help="steps before the timed ones")
