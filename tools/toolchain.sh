@@ -38,6 +38,7 @@ build() {
     echo "configuring failed; the whole output is in $log" >&2
     return 1
   fi
+  [ -f "$folder/.ninja_log" ] || echo "building in $folder: some minutes the first time" >&2
   targets=
   for target in "$@"; do targets="$targets --target $target"; done
   if [ -t 2 ]; then

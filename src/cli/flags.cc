@@ -71,6 +71,7 @@ void add_field_flags(CLI::App& app, const std::vector<io::Field>& fields,
     app.add_option_function<std::string>(flag, set, help)
         ->type_name(description.type_name)
         ->default_str(description.value)
+        ->take_last()
         ->group(heading);
   }
 }

@@ -3,9 +3,10 @@
 //   infer::SamplerOptions sampler;
 //   add_fields(app, sampler, "Sampling");     // --temperature, --top-k, --top-p, --seed
 //
-// A field `top_k` becomes the flag `--top-k`; a flag that is not given leaves the field alone. The
-// struct must live until the command has run. Text is read and checked by io::set_field_from_text,
-// so a flag takes the values that a configuration file would, and refuses the same.
+// A field `top_k` becomes the flag `--top-k`. A flag that is not given leaves the field alone; of
+// one that is given twice, the last counts. The struct must live until the command has run. Text is
+// read and checked by io::set_field_from_text, so a flag takes the values that a configuration file
+// would, and refuses the same.
 #pragma once
 
 #include <string>

@@ -12,6 +12,8 @@ namespace cadre::model {
 
 struct RopeSpec {
   double theta = 10000.0;
+
+  bool operator==(const RopeSpec&) const = default;
 };
 
 // Whether queries and keys are normalised before they turn.
@@ -30,8 +32,6 @@ struct AttentionSpec {
 
   bool operator==(const AttentionSpec&) const = default;
 };
-
-inline bool operator==(const RopeSpec& a, const RopeSpec& b) { return a.theta == b.theta; }
 
 // Softmax over all experts in f32, then the top_k; dropless.
 struct RouterSpec {

@@ -67,6 +67,10 @@ TEST_CASE("flags: every type of field is set by its flag") {
   CHECK(settings.names == std::vector<std::string>{"a", "b"});
 }
 
+TEST_CASE("flags: the last of a repeated flag counts") {
+  CHECK(parse({"--top-k", "8", "--top-k", "2"}).top_k == 2);
+}
+
 TEST_CASE("flags: errors name the flag as it was typed, and what was expected") {
   CHECK(error_of({"--top-k", "65"}).find("--top-k") != std::string::npos);
   CHECK(error_of({"--top-k", "65"}).find("64") != std::string::npos);

@@ -4,11 +4,9 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <new>
 #include <string>
 #include <string_view>
 
@@ -112,15 +110,6 @@ int write_seeds(const std::filesystem::path& folder) {
 }
 
 }  // namespace
-
-// Every allocation of the program passes here, so that a length believed too early is seen.
-void* operator new(size_t size) {
-  if (size > cadre::fuzz::kMaxAllocation) throw std::bad_alloc();
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 int main(int argc, char** argv) {
   if (argc == 3 && std::string_view(argv[1]) == "--seeds") return write_seeds(argv[2]);
