@@ -12,23 +12,16 @@ namespace {
 
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// Packs a panel step by step.
+// Packs a panel piece by piece between the products of another.
 struct Packing : Chore {
-  Panel panel;
-  int64_t step = 0;
+  Packer packer;
 
   // Spread over `products` steps of products.
-  Packing(const Panel& p, int64_t products) : panel(p) {
-    run = [](Chore& chore) { static_cast<Packing&>(chore).advance(); };
-    const int64_t steps = panel.begin < panel.end ? panel.steps() : 0;
-    if (steps > 0) interval = products > steps ? products / steps : 1;
+  Packing(const Panel& panel, int64_t products) : packer(panel) {
+    run = [](Chore& chore) { static_cast<Packing&>(chore).packer.advance(); };
+    const int64_t pieces = packer.pieces();
+    if (pieces > 0) interval = products > pieces ? products / pieces : 1;
     countdown = interval;
-  }
-  void advance() {
-    if (panel.begin < panel.end && step < panel.steps()) pack_step(panel, step++);
-  }
-  void finish() {
-    while (panel.begin < panel.end && step < panel.steps()) advance();
   }
 };
 
@@ -54,7 +47,7 @@ class Product {
         for (int64_t k = 0; k == 0 || k < args_.k; k += plan_.chunk) {
           k_begin_ = k;
           k_end_ = smaller(args_.k, k + plan_.chunk);
-          Packing({resident_, plan_.resident_left, r, r_end, k_begin_, k_end_, resident_memory_}, 0)
+          Packer({resident_, plan_.resident_left, r, r_end, k_begin_, k_end_, resident_memory_})
               .finish();
           stream(r, r_end, s, s_end);
           if (plan_.chunk == 0) break;
@@ -78,7 +71,7 @@ class Product {
     std::byte* waiting = waiting_;
     std::byte* packed = streamed_memory_;
     std::byte* other = streamed_memory_ + kStreamedBytes;
-    packing_of_unit(s_begin, end_of_unit(s_begin, s_end), packed, 0).finish();
+    packing_of_unit(s_begin, end_of_unit(s_begin, s_end), packed, 0).packer.finish();
     for (int64_t unit = s_begin; unit < s_end;) {
       const int64_t unit_end = end_of_unit(unit, s_end);
       const int64_t products = groups(unit_end - unit, !plan_.resident_left) *
@@ -99,7 +92,7 @@ class Product {
         from += streamed.tiles * steps() * kTileBytes;
         lane += streamed.tiles * kTileWidth;
       }
-      next.finish();
+      next.packer.finish();
       std::byte* const free = packed;
       packed = other;
       other = free;

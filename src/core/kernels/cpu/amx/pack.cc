@@ -20,9 +20,6 @@ __m512i load(const bf16* p, int64_t count) {
 
 void store(std::byte* to, __m512i x) { _mm512_store_si512(to, x); }
 
-// Sixteen rows of pairs become sixteen columns of pairs.
-void transpose_pairs(F32x16 (&x)[16]) { avx512::GemmIsa::transpose(x); }
-
 // Pairs (p, p + 1) of up to 32 lanes: the first 16 in low, the others in high.
 struct Pairs {
   __m512i low, high;
@@ -115,44 +112,68 @@ void transpose_interleaved(const Source& x, bool two, std::byte* to) {
   }
 }
 
-// The tiles of one group at one step; `x` begins with its first lane.
-void pack_tiles(const Panel& panel, Source x, int64_t tiles, std::byte* to) {
-  const bool rows = panel.factor.k_contiguous;
-  const int64_t at_once = rows ? 1 : 2;
-  for (int64_t t = 0; t < tiles; t += at_once) {
-    if (rows) {
-      if (panel.left) {
-        copy_rows(x, to);
-      } else {
-        transpose_rows(x, to);
-      }
-    } else if (panel.left) {
-      transpose_interleaved(x, t + 1 < tiles, to);
-    } else {
-      interleave(x, t + 1 < tiles, to);
-    }
-    x.from += at_once * kTileWidth * (rows ? x.stride : 1);
-    x.lanes -= at_once * kTileWidth;
-    to += at_once * kTileBytes;
-  }
-}
-
-const bf16* element(const Factor& factor, int64_t lane, int64_t p) {
-  return factor.data + (factor.k_contiguous ? lane * factor.stride + p : p * factor.stride + lane);
-}
-
 }  // namespace
 
-void pack_step(const Panel& panel, int64_t step) noexcept {
-  const int64_t steps = panel.steps();
-  const int64_t p = panel.k_begin + step * kTileDepth;
-  std::byte* group_to = panel.to;
-  for (int64_t lane = panel.begin; lane < panel.end;) {
-    const Group group = group_at(lane, panel.end, panel.left);
-    const Source source = {element(panel.factor, lane, p), panel.factor.stride, panel.end - lane,
-                           panel.k_end - p};
-    pack_tiles(panel, source, group.tiles, group_to + step * group.tiles * kTileBytes);
-    group_to += steps * group.tiles * kTileBytes;
+Packer::Packer(const Panel& panel) noexcept : panel_(panel), steps_(panel.steps()), pieces_(0) {
+  if (panel.begin >= panel.end) return;
+  const int64_t tiles = (panel.end - panel.begin + kTileWidth - 1) / kTileWidth;
+  pieces_ = panel.factor.k_contiguous ? tiles * steps_ : steps_;
+  group_ = group_at(panel.begin, panel.end, panel.left);
+  to_ = panel.to;
+}
+
+void Packer::advance() noexcept {
+  if (done_ == pieces_) return;
+  if (panel_.factor.k_contiguous) {
+    pack_tile();
+  } else {
+    pack_step(done_);
+  }
+  ++done_;
+}
+
+void Packer::finish() noexcept {
+  while (done_ < pieces_) advance();
+}
+
+void Packer::pack_tile() {
+  const Factor& f = panel_.factor;
+  const int64_t lane = group_.first + tile_ * kTileWidth;
+  const int64_t p = panel_.k_begin + step_ * kTileDepth;
+  const Source source = {f.data + lane * f.stride + p, f.stride, panel_.end - lane,
+                         panel_.k_end - p};
+  std::byte* to = to_ + (step_ * group_.tiles + tile_) * kTileBytes;
+  if (panel_.left) {
+    copy_rows(source, to);
+  } else {
+    transpose_rows(source, to);
+  }
+  if (++step_ < steps_) return;
+  step_ = 0;
+  if (++tile_ < group_.tiles) return;
+  tile_ = 0;
+  to_ += steps_ * group_.tiles * kTileBytes;
+  group_ = group_at(group_.first + group_.tiles * kTileWidth, panel_.end, panel_.left);
+}
+
+void Packer::pack_step(int64_t step) {
+  const Factor& f = panel_.factor;
+  const int64_t p = panel_.k_begin + step * kTileDepth;
+  std::byte* group_to = panel_.to;
+  for (int64_t lane = panel_.begin; lane < panel_.end;) {
+    const Group group = group_at(lane, panel_.end, panel_.left);
+    std::byte* to = group_to + step * group.tiles * kTileBytes;
+    for (int64_t t = 0; t < group.tiles; t += 2) {
+      const int64_t first = lane + t * kTileWidth;
+      const Source source = {f.data + p * f.stride + first, f.stride, panel_.end - first,
+                             panel_.k_end - p};
+      if (panel_.left) {
+        transpose_interleaved(source, t + 1 < group.tiles, to + t * kTileBytes);
+      } else {
+        interleave(source, t + 1 < group.tiles, to + t * kTileBytes);
+      }
+    }
+    group_to += steps_ * group.tiles * kTileBytes;
     lane += group.tiles * kTileWidth;
   }
 }

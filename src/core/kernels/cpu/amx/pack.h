@@ -51,7 +51,32 @@ struct Panel {
   int64_t steps() const { return (k_end - k_begin + kTileDepth - 1) / kTileDepth; }
 };
 
-// Packs one step of 32 for all groups. Asking for memory ahead of use was tried and gained nothing.
-void pack_step(const Panel& panel, int64_t step) noexcept;
+// Packs a panel in pieces, in the order in which memory is best read: where k is contiguous a tile
+// at a time, along its rows; else all lanes of a step at a time. Asking for memory ahead of use was
+// tried and gained nothing.
+class Packer {
+ public:
+  explicit Packer(const Panel& panel) noexcept;
+
+  // The number of pieces in all; 0 if the panel has no lanes.
+  int64_t pieces() const { return pieces_; }
+  // Packs the next piece, if one is left.
+  void advance() noexcept;
+  void finish() noexcept;
+
+ private:
+  void pack_step(int64_t step);
+  void pack_tile();
+
+  Panel panel_;
+  int64_t steps_;
+  int64_t pieces_;
+  int64_t done_ = 0;
+  // Where the next tile goes, if k is contiguous.
+  Group group_{};
+  int64_t tile_ = 0;  // of the group
+  int64_t step_ = 0;
+  std::byte* to_ = nullptr;  // of the group
+};
 
 }  // namespace cadre::kernels::amx
