@@ -2,13 +2,16 @@
 
 option(CADRE_TESTS "Build the tests" ON)
 option(CADRE_BENCH "Build the benchmarks" OFF)
+# Off by default, for a compiler we have not met may warn where ours do not.
+option(CADRE_WERROR "Treat compiler warnings as errors" OFF)
 set(CADRE_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
 
 # What every target of ours is compiled with; third-party headers are system headers to it.
 add_library(cadre_options INTERFACE)
 target_compile_features(cadre_options INTERFACE cxx_std_20)
 target_include_directories(cadre_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
-target_compile_options(cadre_options INTERFACE -Wall -Wextra -Wshadow -fno-math-errno)
+target_compile_options(cadre_options INTERFACE -Wall -Wextra -Wshadow -fno-math-errno
+                                               $<$<BOOL:${CADRE_WERROR}>:-Werror>)
 # Without this GCC fuses a*b+c where it likes, and a sum would depend on the compiler's choice.
 target_compile_options(cadre_options INTERFACE -ffp-contract=off)
 if(CADRE_SANITIZE)

@@ -48,5 +48,7 @@ build() {
     grep -E '(error|Error|FAILED)' "$log" | head -n 30 >&2
     echo "the build failed; the whole output is in $log" >&2
     return 1
+  else
+    grep -E 'warning:' "$log" | sort -u >&2 || true
   fi
 }

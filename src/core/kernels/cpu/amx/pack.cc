@@ -9,8 +9,6 @@ namespace {
 
 using avx512::F32x16;
 
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 // `count` elements from p, then zeros, up to 32.
 __m512i load(const bf16* p, int64_t count) {
   if (count >= 32) return _mm512_loadu_si512(p);

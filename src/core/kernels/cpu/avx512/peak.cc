@@ -12,9 +12,9 @@ int64_t peak_f32(int64_t flops) noexcept {
   constexpr int kChains = 16;
   const __m512i lanes = _mm512_setr_epi32(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
   __m512 x[8];
-  for (int i = 0; i < 8; ++i) {
-    const __m512i random =
-        _mm512_mullo_epi32(lanes, _mm512_set1_epi32(0x2545f491 + 0x6c8e9cf5 * i));
+  for (uint32_t i = 0; i < 8; ++i) {
+    const uint32_t seed = 0x2545f491u + 0x6c8e9cf5u * i;  // modulo 2^32
+    const __m512i random = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(static_cast<int>(seed)));
     // Either sign, magnitude between 1/2 and 1.
     x[i] = _mm512_castsi512_ps(
         _mm512_or_epi32(_mm512_and_epi32(random, _mm512_set1_epi32(static_cast<int>(0x807fffffu))),
