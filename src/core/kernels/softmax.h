@@ -18,6 +18,16 @@ struct SoftmaxArgs {
 };
 using SoftmaxFn = void(const SoftmaxArgs& args, Range rows) noexcept;
 
+// Its derivative, from the result: dz[n, e] = p[n, e] * (dp[n, e] - sum_i p[n, i] * dp[n, i]). dz
+// may be the memory of dp. The scalar version sums in f64.
+struct SoftmaxBackwardArgs {
+  const float* p;   // [N, E]
+  const float* dp;  // [N, E]
+  float* dz;        // [N, E]
+  int64_t width;    // E >= 1
+};
+using SoftmaxBackwardFn = void(const SoftmaxBackwardArgs& args, Range rows) noexcept;
+
 // One step of attention over a tile of keys, with a running maximum and sum for each query row
 // (Milakov and Gimelshein, arXiv:1805.02867; Dao et al., "FlashAttention", arXiv:2205.14135).
 // For each row r of the tile, with z = scale * scores[r, j] for j in [first_key[r], num_keys[r]):

@@ -32,6 +32,7 @@ struct KernelTable {
   DropoutFn* dropout;
   SumSquaresFn* sum_squares;
   SoftmaxFn* softmax;
+  SoftmaxBackwardFn* softmax_backward;
   AttentionTileFn* attention_tile;
   AttentionTileBackwardFn* attention_tile_backward;
   CrossEntropyFn* cross_entropy;

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -32,6 +33,32 @@ TEST_CASE("softmax: every table agrees with the scalar one, in place and cut too
         CHECK(same_bytes(z, got));
         CHECK((z.intact() && got.intact() && lse.intact()));
       }
+    }
+  }
+}
+
+TEST_CASE("softmax_backward: every table agrees with the scalar one, in place and cut too") {
+  for (const KernelTable* table : fast_tables()) {
+    for (int64_t width : {1, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 100, 2048}) {
+      CAPTURE(table->name);
+      CAPTURE(width);
+      GuardedBuffer p(DType::f32, 3 * width), dp(DType::f32, 3 * width),
+          want(DType::f32, 3 * width), got(DType::f32, 3 * width);
+      p.randomise(2, 3.0);
+      scalar_table().softmax({p.f32(), p.f32(), nullptr, width}, {0, 3});
+      dp.randomise(3);
+      scalar_table().softmax_backward({p.f32(), dp.f32(), want.f32(), width}, {0, 3});
+      table->softmax_backward({p.f32(), dp.f32(), got.f32(), width}, {0, 1});
+      table->softmax_backward({p.f32(), dp.f32(), got.f32(), width}, {1, 3});
+      double error = 0;
+      for (int64_t i = 0; i < 3 * width; ++i) {
+        error = std::max(error, std::abs(double{got.get(i)} - want.get(i)) / p.get(i));
+      }
+      // Of the sum, whose weights p add to 1, and of its difference with a value of up to 4.
+      CHECK(error <= 1e-6);
+      table->softmax_backward({p.f32(), dp.f32(), dp.f32(), width}, {0, 3});
+      CHECK(same_bytes(dp, got));
+      CHECK((p.intact() && dp.intact() && got.intact()));
     }
   }
 }

@@ -10,6 +10,7 @@
 #include "core/ops/rms_norm.h"
 #include "core/ops/rope.h"
 #include "core/ops/routing.h"
+#include "core/ops/softmax.h"
 #include "core/ops/swiglu.h"
 
 namespace cadre::ops {
@@ -89,6 +90,14 @@ void add_plain_cases(const Sizes& s, DType type, std::vector<OpCase>* cases) {
       {"rms_norm of queries",
        {input({s.tokens, 3, s.width}, type, 8), parameter({s.width}, DType::f32, 9)},
        [type](Context& ctx, const Inputs& x) { return rms_norm(ctx, x[0], x[1], 1e-5f, type); }});
+  // Logits are f32 in every type of model.
+  cases->push_back({"softmax",
+                    {input({s.tokens, 3, s.experts}, DType::f32, 33, 2.0)},
+                    [](Context& ctx, const Inputs& x) { return softmax(ctx, x[0]); }});
+  cases->push_back(
+      {"softmax of a long row",
+       {input({s.tokens, s.vocab}, type, 34)},
+       [](Context& ctx, const Inputs& x) { return softmax(ctx, cast(ctx, x[0], DType::f32)); }});
   cases->push_back({"swiglu",
                     {input({s.tokens, 2 * s.width}, type, 10)},
                     [](Context& ctx, const Inputs& x) { return swiglu(ctx, x[0]); }});

@@ -7,4 +7,8 @@ namespace cadre::kernels::avx2 {
 
 void softmax(const SoftmaxArgs& args, Range rows) noexcept { loops::softmax<F32x8>(args, rows); }
 
+void softmax_backward(const SoftmaxBackwardArgs& args, Range rows) noexcept {
+  loops::softmax_backward<F32x8>(args, rows);
+}
+
 }  // namespace cadre::kernels::avx2

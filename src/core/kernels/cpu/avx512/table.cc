@@ -19,6 +19,7 @@ const KernelTable& table() {
     t.dropout = dropout;
     t.sum_squares = sum_squares;
     t.softmax = softmax;
+    t.softmax_backward = softmax_backward;
     t.attention_tile = attention_tile;
     t.attention_tile_backward = attention_tile_backward;
     t.cross_entropy = cross_entropy;

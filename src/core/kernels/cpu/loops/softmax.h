@@ -34,4 +34,20 @@ void softmax(const SoftmaxArgs& args, Range rows) {
   }
 }
 
+template <class V>
+void softmax_backward(const SoftmaxBackwardArgs& args, Range rows) {
+  const int64_t width = args.width;
+  for (int64_t n = rows.begin; n < rows.end; ++n) {
+    const float* p = args.p + n * width;
+    const float* dp = args.dp + n * width;
+    float* dz = args.dz + n * width;
+    const V mean = V::all(sum_blocks<V>(width, [&](V sum, int64_t i, auto part) {
+      return V::fma(V::load(p + i, part), V::load(dp + i, part), sum);
+    }));
+    for_blocks<V>(0, width, [&](int64_t i, auto part) {
+      (V::load(p + i, part) * (V::load(dp + i, part) - mean)).store(dz + i, part);
+    });
+  }
+}
+
 }  // namespace cadre::kernels::loops

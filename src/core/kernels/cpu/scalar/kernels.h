@@ -25,6 +25,7 @@ AddFn add;
 DropoutFn dropout;
 SumSquaresFn sum_squares;
 SoftmaxFn softmax;
+SoftmaxBackwardFn softmax_backward;
 AttentionTileFn attention_tile;
 AttentionTileBackwardFn attention_tile_backward;
 CrossEntropyFn cross_entropy;

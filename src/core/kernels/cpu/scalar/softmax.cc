@@ -24,4 +24,15 @@ void softmax(const SoftmaxArgs& args, Range rows) noexcept {
   }
 }
 
+void softmax_backward(const SoftmaxBackwardArgs& args, Range rows) noexcept {
+  for (int64_t n = rows.begin; n < rows.end; ++n) {
+    const float* p = args.p + n * args.width;
+    const float* dp = args.dp + n * args.width;
+    float* dz = args.dz + n * args.width;
+    double mean = 0;
+    for (int64_t e = 0; e < args.width; ++e) mean += double{p[e]} * dp[e];
+    for (int64_t e = 0; e < args.width; ++e) dz[e] = static_cast<float>(p[e] * (dp[e] - mean));
+  }
+}
+
 }  // namespace cadre::kernels::scalar

@@ -1,5 +1,6 @@
-#include "core/kernels/cpu/scalar/kernels.h"
 #include "core/kernels/table.h"
+
+#include "core/kernels/cpu/scalar/kernels.h"
 
 namespace cadre::kernels {
 
@@ -18,6 +19,7 @@ const KernelTable& scalar_table() {
       .dropout = scalar::dropout,
       .sum_squares = scalar::sum_squares,
       .softmax = scalar::softmax,
+      .softmax_backward = scalar::softmax_backward,
       .attention_tile = scalar::attention_tile,
       .attention_tile_backward = scalar::attention_tile_backward,
       .cross_entropy = scalar::cross_entropy,
