@@ -69,7 +69,7 @@ nn::KeyValueStore::View KvCache::extend(Context& ctx, int64_t layer, const Tenso
   return {slot.keys.slice(0, needed), slot.values.slice(0, needed)};
 }
 
-ops::AttentionSegments KvCache::segments() const {
+ops::AttentionSegments KvCache::segments(int64_t) const {
   return std::make_shared<const std::vector<ops::AttentionSegment>>(
       1, ops::AttentionSegment{0, step_, 0, length_ + step_});
 }

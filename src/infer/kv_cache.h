@@ -25,7 +25,7 @@ class KvCache : public nn::KeyValueStore {
   void truncate(int64_t length);
 
   View extend(Context& ctx, int64_t layer, const Tensor& keys, const Tensor& values) override;
-  ops::AttentionSegments segments() const override;
+  ops::AttentionSegments segments(int64_t layer) const override;
 
  private:
   struct Layer {

@@ -40,7 +40,7 @@ double attention_flops_per_token(const ModelSpec& spec, int64_t sequence_length)
 double training_matmul_flops_per_token(const ModelSpec& spec, int64_t sequence_length) {
   double elements = 0.0;
   for (const ParameterSpec& parameter : parameter_list(spec)) {
-    const bool multiplied = parameter.kind != ParameterKind::norm &&
+    const bool multiplied = parameter.shape.rank() > 1 &&
                             (parameter.kind != ParameterKind::embedding || spec.tied_embeddings);
     if (multiplied) elements += static_cast<double>(parameter.active_elements);
   }

@@ -19,6 +19,11 @@ class ListBuilder {
   void add_sparse(std::string name, Shape shape, ParameterKind kind, int64_t used, int64_t of) {
     list.push_back({std::move(name), shape, kind, shape.elements() / of * used});
   }
+  void add_norm(const ModelSpec& spec, std::string name) {
+    if (spec.norm == NormKind::rms) {
+      add(std::move(name), {spec.hidden_size}, ParameterKind::norm);
+    }
+  }
   std::vector<ParameterSpec> list;
 };
 
@@ -26,15 +31,28 @@ void add_attention(ListBuilder& builder, const std::string& block, const Attenti
                    int64_t hidden_size) {
   const int64_t query_width = spec.num_heads * spec.head_dim;
   const int64_t key_width = spec.num_kv_heads * spec.head_dim;
-  builder.add(block + "attention_norm", {hidden_size}, ParameterKind::norm);
   builder.add(block + "attention.query", {query_width, hidden_size}, ParameterKind::projection);
   builder.add(block + "attention.key", {key_width, hidden_size}, ParameterKind::projection);
   builder.add(block + "attention.value", {key_width, hidden_size}, ParameterKind::projection);
+  if (spec.qkv_bias) {
+    builder.add(block + "attention.query_bias", {query_width}, ParameterKind::bias);
+    builder.add(block + "attention.key_bias", {key_width}, ParameterKind::bias);
+    builder.add(block + "attention.value_bias", {key_width}, ParameterKind::bias);
+  }
   if (spec.qk_norm == QkNorm::full_width) {
     builder.add(block + "attention.query_norm", {query_width}, ParameterKind::norm);
     builder.add(block + "attention.key_norm", {key_width}, ParameterKind::norm);
   }
   builder.add(block + "attention.output", {hidden_size, query_width}, ParameterKind::projection);
+  if (spec.output_bias) {
+    builder.add(block + "attention.output_bias", {hidden_size}, ParameterKind::bias);
+  }
+}
+
+// The two matrices of a gated MLP that every token meets.
+void add_mlp(ListBuilder& builder, const std::string& name, int64_t width, int64_t hidden_size) {
+  builder.add(name + ".gate_up", {2 * width, hidden_size}, ParameterKind::projection);
+  builder.add(name + ".down", {hidden_size, width}, ParameterKind::projection);
 }
 
 void add_moe(ListBuilder& builder, const std::string& block, const MoeSpec& spec,
@@ -46,6 +64,12 @@ void add_moe(ListBuilder& builder, const std::string& block, const MoeSpec& spec
                      ParameterKind::expert, spec.router.top_k, experts);
   builder.add_sparse(block + "experts.down", {experts, hidden_size, width}, ParameterKind::expert,
                      spec.router.top_k, experts);
+  if (spec.shared.intermediate_size > 0) {
+    add_mlp(builder, block + "shared_expert", spec.shared.intermediate_size, hidden_size);
+    if (spec.shared.sigmoid_gate) {
+      builder.add(block + "shared_expert_gate", {1, hidden_size}, ParameterKind::router);
+    }
+  }
 }
 
 }  // namespace
@@ -57,17 +81,21 @@ std::vector<ParameterSpec> parameter_list(const ModelSpec& spec) {
   for (int64_t layer = 0; layer < spec.num_layers(); ++layer) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(layer)];
     const std::string prefix = fmt::format("blocks.{}.", layer);
+    builder.add_norm(spec, prefix + "attention_norm");
     add_attention(builder, prefix, block.attention, hidden_size);
-    builder.add(prefix + "feed_forward_norm", {hidden_size}, ParameterKind::norm);
+    builder.add_norm(spec, prefix + "feed_forward_norm");
     if (const auto* moe = std::get_if<MoeSpec>(&block.feed_forward)) {
       add_moe(builder, prefix, *moe, hidden_size);
     } else {
-      const int64_t width = std::get<MlpSpec>(block.feed_forward).intermediate_size;
-      builder.add(prefix + "mlp.gate_up", {2 * width, hidden_size}, ParameterKind::projection);
-      builder.add(prefix + "mlp.down", {hidden_size, width}, ParameterKind::projection);
+      const auto& mlp = std::get<MlpSpec>(block.feed_forward);
+      add_mlp(builder, prefix + "mlp", mlp.intermediate_size, hidden_size);
+      if (mlp.bias) {
+        builder.add(prefix + "mlp.gate_up_bias", {2 * mlp.intermediate_size}, ParameterKind::bias);
+        builder.add(prefix + "mlp.down_bias", {hidden_size}, ParameterKind::bias);
+      }
     }
   }
-  builder.add("norm", {hidden_size}, ParameterKind::norm);
+  builder.add_norm(spec, "norm");
   if (!spec.tied_embeddings) {
     builder.add("head", {spec.vocab_size, hidden_size}, ParameterKind::head);
   }
@@ -75,7 +103,8 @@ std::vector<ParameterSpec> parameter_list(const ModelSpec& spec) {
 }
 
 DType compute_type(ParameterKind kind, DType compute) {
-  const bool selective = kind == ParameterKind::router || kind == ParameterKind::norm;
+  const bool selective =
+      kind == ParameterKind::router || kind == ParameterKind::norm || kind == ParameterKind::bias;
   return selective ? DType::f32 : compute;
 }
 
@@ -105,6 +134,10 @@ void initialise(Context& ctx, const ModelSpec& model, const ParameterSpec& param
   float* values = target.data<float>();
   if (parameter.kind == ParameterKind::norm) {
     std::fill_n(values, target.elements(), 1.0f);
+    return;
+  }
+  if (parameter.kind == ParameterKind::bias) {
+    std::fill_n(values, target.elements(), 0.0f);
     return;
   }
   // FNV-1a of the name: the stream must not move when another parameter is added.

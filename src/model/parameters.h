@@ -22,6 +22,7 @@ enum class ParameterKind {
   expert,      // [E, out, in], a matrix for each expert
   router,      // [E, D]; f32 in every mode
   norm,        // a vector; f32 in every mode
+  bias,        // a vector; f32 in every mode
 };
 
 struct ParameterSpec {
@@ -35,9 +36,15 @@ struct ParameterSpec {
 // Every parameter, in the order of the forward pass. Names:
 //
 //   embedding, norm, head (absent if tied)
-//   blocks.{l}.attention_norm, .attention.{query, key, value, output}, .attention.{query_norm,
-//   key_norm} blocks.{l}.feed_forward_norm blocks.{l}.router, .experts.gate_up [E, 2F, D] (gate
-//   rows first), .experts.down [E, D, F] blocks.{l}.mlp.gate_up [2F, D], .mlp.down [D, F]
+//   blocks.{l}.attention_norm
+//   blocks.{l}.attention.{query, key, value, output}, and where the spec says so
+//   blocks.{l}.attention.{query_norm, key_norm}, .attention.{query, key, value, output}_bias
+//   blocks.{l}.feed_forward_norm
+//   blocks.{l}.router, .experts.gate_up [E, 2F, D] (gate rows first), .experts.down [E, D, F]
+//   blocks.{l}.shared_expert.gate_up [2F, D], .shared_expert.down [D, F], .shared_expert_gate [1,
+//   D] blocks.{l}.mlp.gate_up [2F, D], .mlp.down [D, F], .mlp.gate_up_bias [2F], .mlp.down_bias [D]
+//
+// Without learned norms (NormKind::layer) there are none of these names.
 std::vector<ParameterSpec> parameter_list(const ModelSpec& spec);
 
 // The type in which a parameter of that kind takes part in the forward pass: selective precision
@@ -67,9 +74,9 @@ class Parameters {
   DType compute_;
 };
 
-// Fills an f32 tensor as the parameter starts its life: norms with 1, matrices with a normal
-// distribution of standard deviation spec.initializer_range cut at three deviations. The values are
-// a function of (seed, name, element) alone.
+// Fills an f32 tensor as the parameter starts its life: norms with 1, biases with 0, matrices with
+// a normal distribution of standard deviation spec.initializer_range cut at three deviations. The
+// values are a function of (seed, name, element) alone.
 void initialise(Context& ctx, const ModelSpec& model, const ParameterSpec& parameter, uint64_t seed,
                 const Tensor& target);
 

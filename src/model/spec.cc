@@ -15,10 +15,31 @@ constexpr int64_t kMaxRotaryElements = int64_t{1} << 28;
 constexpr int64_t kMaxLayers = 4096;
 constexpr int64_t kMaxExperts = 1 << 16;
 constexpr double kMaxParameters = 0x1p50;
+constexpr int64_t kMaxWindow = int64_t{1} << 40;
+constexpr double kMaxNumber = 1e30;  // of what becomes an f32
 
 void check(const std::string& where, std::string_view field, int64_t value, int64_t high) {
   if (value < 1 || value > high) {
     fail(ErrorKind::invalid_input, "{}: {} = {}, expected 1 to {}", where, field, value, high);
+  }
+}
+
+void check_scaling(const RopeScaling& spec, const std::string& where) {
+  const auto positive = [&](std::string_view field, double value) {
+    if (value > 0 && value < kMaxNumber) return;
+    fail(ErrorKind::invalid_input, "{}: rope_scaling: {} = {}, expected more than 0", where, field,
+         value);
+  };
+  if (spec.kind == RopeScalingKind::none) return;
+  positive("factor", spec.factor);
+  if (spec.kind == RopeScalingKind::linear) return;
+  positive("low_freq_factor", spec.low_frequency_factor);
+  positive("high_freq_factor", spec.high_frequency_factor);
+  check(where, "original_max_position_embeddings", spec.original_positions, kMaxExtent);
+  if (spec.high_frequency_factor <= spec.low_frequency_factor) {
+    fail(ErrorKind::invalid_input,
+         "{}: rope_scaling: high_freq_factor = {}, expected more than low_freq_factor = {}", where,
+         spec.high_frequency_factor, spec.low_frequency_factor);
   }
 }
 
@@ -39,6 +60,20 @@ void check_attention(const AttentionSpec& spec, const std::string& where) {
     fail(ErrorKind::invalid_input, "{}: rope_theta = {}, expected more than 0", where,
          spec.rope.theta);
   }
+  check_scaling(spec.rope.scaling, where);
+  if (!(spec.clip_qkv >= 0 && spec.clip_qkv < kMaxNumber)) {
+    fail(ErrorKind::invalid_input, "{}: clip_qkv = {}, expected more than 0", where, spec.clip_qkv);
+  }
+  if (spec.window != 0) check(where, "sliding_window", spec.window, kMaxWindow);
+}
+
+void check_router(const RouterSpec& spec, const std::string& where) {
+  check(where, "num_experts", spec.num_experts, kMaxExperts);
+  check(where, "num_experts_per_tok", spec.top_k, spec.num_experts);
+  if (!(spec.jitter_noise >= 0 && spec.jitter_noise < 1)) {
+    fail(ErrorKind::invalid_input, "{}: router_jitter_noise = {}, expected 0 to 1", where,
+         spec.jitter_noise);
+  }
 }
 
 void check_feed_forward(const std::variant<MoeSpec, MlpSpec>& spec, const std::string& where) {
@@ -48,8 +83,11 @@ void check_feed_forward(const std::variant<MoeSpec, MlpSpec>& spec, const std::s
   }
   const auto& moe = std::get<MoeSpec>(spec);
   check(where, "intermediate_size", moe.expert.intermediate_size, kMaxExtent);
-  check(where, "num_experts", moe.router.num_experts, kMaxExperts);
-  check(where, "num_experts_per_tok", moe.router.top_k, moe.router.num_experts);
+  check_router(moe.router, where);
+  const SharedExpertSpec& shared = moe.shared;
+  if (shared.intermediate_size != 0) {
+    check(where, "shared_expert_intermediate_size", shared.intermediate_size, kMaxExtent);
+  }
 }
 
 // About as many as there are; in f64, which cannot overflow.
@@ -66,6 +104,7 @@ double count_parameters(const ModelSpec& spec) {
       const auto& moe = std::get<MoeSpec>(block.feed_forward);
       count += hidden * static_cast<double>(moe.router.num_experts) *
                (3.0 * static_cast<double>(moe.expert.intermediate_size) + 1.0);
+      count += 3.0 * hidden * static_cast<double>(moe.shared.intermediate_size);
     }
   }
   return count;

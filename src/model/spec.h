@@ -10,8 +10,28 @@
 
 namespace cadre::model {
 
+// How rotary frequencies are stretched for contexts longer than those of pretraining.
+enum class RopeScalingKind {
+  none,
+  linear,  // all frequencies divided by `factor` (Chen et al., arXiv:2306.15595)
+  llama3,  // low ones divided, high ones kept, those between interpolated (arXiv:2407.21783)
+};
+
+struct RopeScaling {
+  RopeScalingKind kind = RopeScalingKind::none;
+  double factor = 1.0;
+  // llama3 only: turns within `original_positions` below which a frequency is low, and above which
+  // it is high.
+  double low_frequency_factor = 1.0;
+  double high_frequency_factor = 4.0;
+  int64_t original_positions = 8192;
+
+  bool operator==(const RopeScaling&) const = default;
+};
+
 struct RopeSpec {
   double theta = 10000.0;
+  RopeScaling scaling = {};
 
   bool operator==(const RopeSpec&) const = default;
 };
@@ -28,7 +48,10 @@ struct AttentionSpec {
   int64_t head_dim = 0;
   RopeSpec rope;
   QkNorm qk_norm = QkNorm::none;
-  int64_t window = 0;  // keys that a query sees, itself included; 0 means all
+  double clip_qkv = 0.0;     // q, k, v clamped to [-clip_qkv, clip_qkv] before they turn; 0: not
+  bool qkv_bias = false;     // on the projections of q, k and v
+  bool output_bias = false;  // on the projection of the result
+  int64_t window = 0;        // keys that a query sees, itself included; 0 means all
 
   bool operator==(const AttentionSpec&) const = default;
 };
@@ -38,6 +61,8 @@ struct RouterSpec {
   int64_t num_experts = 0;
   int64_t top_k = 0;
   bool renormalise = false;  // weights of the chosen rescaled to sum to one
+  // In training the input of the mixture is multiplied by draws from [1 - jitter, 1 + jitter].
+  double jitter_noise = 0.0;
 
   bool operator==(const RouterSpec&) const = default;
 };
@@ -45,19 +70,40 @@ struct RouterSpec {
 // A gated MLP: down(silu(gate x) * up x).
 struct MlpSpec {
   int64_t intermediate_size = 0;
+  bool bias = false;  // on all three projections; dense layers only
 
   bool operator==(const MlpSpec&) const = default;
+};
+
+// An expert that every token meets beside those of the router (Dai et al., "DeepSeekMoE",
+// arXiv:2401.06066). Several of them add up to one of their joint width, and are kept so.
+struct SharedExpertSpec {
+  int64_t intermediate_size = 0;  // 0: there is none
+  bool sigmoid_gate = false;      // its output is scaled by sigmoid(<w, x>), as in Qwen2-MoE
+
+  bool operator==(const SharedExpertSpec&) const = default;
 };
 
 struct MoeSpec {
   RouterSpec router;
   MlpSpec expert;
+  SharedExpertSpec shared = {};
 
   bool operator==(const MoeSpec&) const = default;
 };
 
-// Pre-norm: x += attention(norm(x)); x += feed_forward(norm(x)).
+enum class NormKind {
+  rms,    // with a learned weight
+  layer,  // LayerNorm without weight or bias, as in OLMo
+};
+
+enum class NormPlacement {
+  before,  // x += attention(norm(x)); x += feed_forward(norm(x))
+  after,   // x += norm(attention(x)); x += norm(feed_forward(x)), as in OLMo 2
+};
+
 struct BlockSpec {
+  NormPlacement norm = NormPlacement::before;
   AttentionSpec attention;
   std::variant<MoeSpec, MlpSpec> feed_forward;
 
@@ -69,21 +115,25 @@ struct ModelSpec {
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;
   int64_t max_positions = 0;
-  double rms_norm_eps = 1e-5;
+  NormKind norm = NormKind::rms;
+  double rms_norm_eps = 1e-5;  // of either kind
   double initializer_range = 0.02;
   bool tied_embeddings = false;
-  int64_t eos_token_id = -1;  // -1 if the configuration names none
+  int64_t bos_token_id = -1;  // -1 if the configuration names none
+  int64_t eos_token_id = -1;
   int64_t pad_token_id = -1;
   // The load-balancing coefficient of the configuration; training may choose another.
   double router_aux_loss_coef = 0.0;
   std::vector<BlockSpec> blocks;
 
   int64_t num_layers() const { return static_cast<int64_t>(blocks.size()); }
+
+  bool operator==(const ModelSpec&) const = default;
 };
 
 // Throws Error(invalid_input), naming `where` and the field: sizes below 1, heads that do not
-// divide, an odd head_dim, top_k beyond num_experts, and whatever would overflow a count of
-// parameters.
+// divide, an odd head_dim, top_k beyond num_experts, a scaling or clamp that is not a positive
+// number, and whatever would overflow a count of parameters.
 void validate(const ModelSpec& spec, const std::string& where);
 
 }  // namespace cadre::model

@@ -45,7 +45,7 @@ Tensor Attention::forward(Context& ctx, const Tensor& x, const ForwardInput& inp
     const KeyValueStore::View view = input.store->extend(ctx, layer_, k, v);
     k = view.keys;
     v = view.values;
-    segments = input.store->segments();
+    segments = input.store->segments(layer_);
   }
   const ops::AttentionOptions options = {
       .num_heads = spec_.num_heads,

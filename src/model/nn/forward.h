@@ -25,8 +25,8 @@ class KeyValueStore {
   // Appends the keys and values of this step's tokens ([N, Hkv * Dh], already normalised and
   // turned) for one layer and returns all that attention may look at.
   virtual View extend(Context& ctx, int64_t layer, const Tensor& keys, const Tensor& values) = 0;
-  // Where each sequence's queries (rows of this step) and keys (rows of the view) lie.
-  virtual ops::AttentionSegments segments() const = 0;
+  // Where each sequence's queries (rows of this step) and keys (rows of the layer's view) lie.
+  virtual ops::AttentionSegments segments(int64_t layer) const = 0;
 };
 
 // Tokens of all sequences lie end to end, [N]: a training batch of packed documents, a prompt read

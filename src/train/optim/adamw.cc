@@ -40,10 +40,10 @@ void AdamW::step(Context& ctx, const Gradients& gradients, double learning_rate,
   common.correction2 = static_cast<float>(1.0 - std::pow(options_.beta2, count));
   ctx.pool().run(static_cast<int64_t>(blocks_.size()), [&](int64_t task, int) {
     const auto& [index, elements] = blocks_[static_cast<size_t>(task)];
-    const model::ParameterKind kind = parameters_->specs()[static_cast<size_t>(index)].kind;
+    const model::ParameterSpec& spec = parameters_->specs()[static_cast<size_t>(index)];
     const bool decays =
         options_.decay_norms_and_embeddings ||
-        (kind != model::ParameterKind::norm && kind != model::ParameterKind::embedding);
+        (spec.shape.rank() > 1 && spec.kind != model::ParameterKind::embedding);
     const Tensor& parameter = parameters_->tensor(index);
     const bool own_master = parameter.dtype() == DType::f32;
     kernels::AdamWArgs args = common;
