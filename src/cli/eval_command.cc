@@ -15,7 +15,7 @@
 #include "core/base/file.h"
 #include "core/io/json_value.h"
 #include "eval/perplexity.h"
-#include "model/hf.h"
+#include "model/stored_model.h"
 
 namespace cadre::cli {
 namespace {

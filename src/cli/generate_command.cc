@@ -14,7 +14,7 @@
 #include "cli/terminal.h"
 #include "core/io/json_value.h"
 #include "infer/generator.h"
-#include "model/hf.h"
+#include "model/stored_model.h"
 
 namespace cadre::cli {
 namespace {

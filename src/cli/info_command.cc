@@ -11,7 +11,7 @@
 #include "cli/terminal.h"
 #include "core/io/json_value.h"
 #include "model/cost.h"
-#include "model/hf.h"
+#include "model/stored_model.h"
 
 namespace cadre::cli {
 namespace {

@@ -12,7 +12,7 @@
 #include "cli/runtime.h"
 #include "cli/terminal.h"
 #include "core/io/safetensors_writer.h"
-#include "model/hf.h"
+#include "model/stored_model.h"
 
 namespace cadre::cli {
 namespace {

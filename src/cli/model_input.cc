@@ -7,16 +7,17 @@
 #include "cli/input.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
-#include "model/hf.h"
+#include "model/format.h"
+#include "model/stored_model.h"
 
 namespace cadre::cli {
 
 std::filesystem::path find_model(const std::filesystem::path& place) {
   namespace fs = std::filesystem;
-  if (fs::is_regular_file(place) || fs::exists(place / "config.json")) return place;
+  if (model::find_format(place) != nullptr) return place;
   if (fs::exists(place / "latest" / "config.json")) return fs::canonical(place / "latest");
-  fail(ErrorKind::not_found, "{}: is no model: neither config.json nor latest/config.json is there",
-       place.string());
+  model::format_of(place);  // says what was looked for
+  return place;
 }
 
 void add_dtype_option(CLI::App& app, std::string& dtype) {

@@ -15,8 +15,8 @@ class App;
 
 namespace cadre::cli {
 
-// The folder with the config.json: `place` itself, or `latest` inside the folder of a training run.
-// A file is taken as it is. Throws Error(not_found) naming what was looked for.
+// `place` itself if it is a model in one of the formats of model/format.h, or `latest` inside the
+// folder of a training run. Throws Error(not_found) naming what was looked for.
 std::filesystem::path find_model(const std::filesystem::path& place);
 
 // --dtype auto|f32|bf16: the type of the arithmetic with weights.

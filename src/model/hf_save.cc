@@ -1,9 +1,11 @@
-#include <cstring>
-#include <unordered_map>
+#include <utility>
 
+#include "core/base/file.h"
+#include "core/io/json_value.h"
 #include "core/io/safetensors_writer.h"
 #include "model/families/family.h"
 #include "model/hf.h"
+#include "model/layout_writer.h"
 
 namespace cadre::model {
 
@@ -11,32 +13,43 @@ void save_model(Context& ctx, const std::filesystem::path& folder, const ModelSp
                 const SaveOptions& options,
                 const std::function<Tensor(int64_t parameter)>& source) {
   const std::vector<ParameterSpec> parameters = parameter_list(spec);
-  const Family& family = find_family(spec.architecture);
-  std::unordered_map<std::string, FilePart> parts;
-  std::vector<io::TensorEntry> entries;
-  for (FilePart& part : file_parts(family.layouts.front(), parameters)) {
-    entries.push_back({part.name, options.dtype, part.shape});
-    parts.emplace(part.name, std::move(part));
-  }
+  const auto read = [&](int64_t parameter, Range elements, DType type) {
+    const ParameterSpec& expected = parameters[static_cast<size_t>(parameter)];
+    const Tensor whole = source(parameter);
+    expect_shape(whole, expected.shape, expected.name);
+    const Tensor piece = whole.reshape({whole.elements()}).slice(elements.begin, elements.end);
+    if (piece.dtype() == type) return piece;
+    const Tensor converted = ctx.empty(piece.shape(), type);
+    const kernels::CastArgs args = {piece.raw(), piece.dtype(), converted.raw(), type};
+    ctx.for_rows(piece.elements(), dtype_size(type),
+                 [&](Range range) { ctx.kernels().cast(args, range); });
+    return converted;
+  };
   write_config_files(folder, spec, options.dtype);
-  io::ShardedSafetensorsWriter writer(folder, std::move(entries), options.max_shard_bytes);
-  for (const io::TensorEntry& entry : writer.entries()) {
-    const FilePart& part = parts.at(entry.name);
-    const Tensor whole = source(part.parameter);
-    expect_shape(whole, parameters[static_cast<size_t>(part.parameter)].shape, entry.name);
-    const std::byte* data =
-        static_cast<const std::byte*>(whole.raw()) + part.offset * dtype_size(whole.dtype());
-    if (whole.dtype() == options.dtype) {
-      writer.write(entry.name, {data, static_cast<size_t>(entry.bytes())});
-      continue;
-    }
-    const Tensor converted = ctx.empty(entry.shape, options.dtype);
-    const kernels::CastArgs args = {data, whole.dtype(), converted.raw(), options.dtype};
-    ctx.for_rows(converted.elements(), dtype_size(options.dtype),
-                 [&](Range elements) { ctx.kernels().cast(args, elements); });
-    writer.write(entry.name, converted);
+  LayoutWriter writer(find_family(spec.architecture).layouts.front(), spec, options.dtype);
+  io::ShardedSafetensorsWriter files(folder, writer.entries(), options.max_shard_bytes);
+  for (const io::TensorEntry& entry : files.entries()) writer.write(ctx, entry.name, read, files);
+  files.finish();
+}
+
+void write_config_files(const std::filesystem::path& folder, const ModelSpec& spec, DType dtype) {
+  io::JsonValue config = io::JsonValue::object();
+  find_family(spec.architecture).write_config(spec, dtype, config);
+  write_file_atomically(folder / "config.json", config.pretty() + "\n");
+  io::JsonValue generation = io::JsonValue::object();
+  generation.set("_from_model_config", true);
+  if (spec.eos_token_id >= 0) generation.set("eos_token_id", spec.eos_token_id);
+  if (spec.pad_token_id >= 0) generation.set("pad_token_id", spec.pad_token_id);
+  write_file_atomically(folder / "generation_config.json", generation.pretty() + "\n");
+}
+
+void copy_tokenizer_files(const std::filesystem::path& from, const std::filesystem::path& to) {
+  for (const char* name :
+       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "tokenizer.model", "vocab.json", "merges.txt", "chat_template.jinja"}) {
+    if (!std::filesystem::exists(from / name)) continue;
+    write_file_atomically(to / name, read_text_file(from / name));
   }
-  writer.finish();
 }
 
 }  // namespace cadre::model

@@ -109,10 +109,19 @@ DType compute_type(ParameterKind kind, DType compute) {
 }
 
 Parameters::Parameters(Context& ctx, const ModelSpec& spec, DType compute)
+    : Parameters(ctx, spec, compute, [](int64_t) { return Tensor(); }) {}
+
+Parameters::Parameters(Context& ctx, const ModelSpec& spec, DType compute,
+                       const std::function<Tensor(int64_t parameter)>& existing)
     : specs_(parameter_list(spec)), compute_(compute) {
   for (const ParameterSpec& parameter : specs_) {
-    index_[parameter.name] = static_cast<int64_t>(tensors_.size());
-    tensors_.push_back(ctx.empty(parameter.shape, compute_type(parameter.kind, compute)));
+    const auto index = static_cast<int64_t>(tensors_.size());
+    const DType type = compute_type(parameter.kind, compute);
+    Tensor tensor = existing(index);
+    if (!tensor.defined()) tensor = ctx.empty(parameter.shape, type);
+    CADRE_CHECK(tensor.shape() == parameter.shape && tensor.dtype() == type);
+    index_[parameter.name] = index;
+    tensors_.push_back(std::move(tensor));
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -57,6 +58,10 @@ class Parameters {
  public:
   // Uninitialised tensors of compute_type(kind, compute).
   Parameters(Context& ctx, const ModelSpec& spec, DType compute);
+  // As above, but where `existing` gives a tensor (of that shape and type), it is the parameter;
+  // where it gives an empty one, memory is allocated. Asked once for each entry, in order.
+  Parameters(Context& ctx, const ModelSpec& spec, DType compute,
+             const std::function<Tensor(int64_t parameter)>& existing);
 
   const std::vector<ParameterSpec>& specs() const { return specs_; }
   int64_t size() const { return static_cast<int64_t>(specs_.size()); }

@@ -61,8 +61,8 @@ TEST_CASE("names: every element of every parameter has exactly one place in a fi
     for (const model::ParameterSpec& parameter : list) {
       covered.emplace_back(static_cast<size_t>(parameter.shape.elements()), 0);
     }
-    for (const model::FilePart& part : model::file_parts(layout, list)) {
-      for (int64_t i = 0; i < part.shape.elements(); ++i) {
+    for (const model::FilePart& part : model::file_parts(layout, tiny_spec(), list)) {
+      for (int64_t i = 0; i < part.elements; ++i) {
         ++covered[static_cast<size_t>(part.parameter)][static_cast<size_t>(part.offset + i)];
       }
     }

@@ -108,8 +108,8 @@ TEST_CASE("OLMoE: loss, auxiliary loss and every gradient are those of transform
       CHECK(std::fabs(step.auxiliary - golden.scalar("aux_loss")) < 1e-5);
       CHECK(step.total == doctest::Approx(golden.scalar("total_loss")).epsilon(1e-5));
       const model::Family& family = model::find_family(loaded.decoder->spec().architecture);
-      for (const model::FilePart& part :
-           model::file_parts(family.layouts.front(), loaded.parameters->specs())) {
+      for (const model::FilePart& part : model::file_parts(
+               family.layouts.front(), loaded.decoder->spec(), loaded.parameters->specs())) {
         CAPTURE(part.name);
         const Tensor expected = golden.expected("grad." + part.name);
         const float* ours =

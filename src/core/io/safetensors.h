@@ -17,18 +17,9 @@
 #include <vector>
 
 #include "core/base/file.h"
-#include "core/tensor/tensor.h"
+#include "core/io/tensor_source.h"
 
 namespace cadre::io {
-
-// What a file says about one tensor.
-struct TensorInfo {
-  std::string name;
-  DType dtype = DType::f32;
-  Shape shape;
-  int64_t begin = 0;  // bytes from the end of the header
-  int64_t end = 0;
-};
 
 // The names in safetensors headers: "F32", "BF16", "F8_E4M3", ...
 std::string safetensors_dtype_name(DType dtype);

@@ -4,6 +4,7 @@
 #include <map>
 #include <numeric>
 
+#include "core/base/pages.h"
 #include "core/io/json.h"
 
 namespace cadre::io {
@@ -98,19 +99,6 @@ void SafetensorsSet::sort() {
   file_of_ = std::move(file_of);
 }
 
-std::vector<std::string> SafetensorsSet::names() const {
-  std::vector<std::string> names;
-  for (const TensorInfo& info : tensors_) names.push_back(info.name);
-  return names;
-}
-
-const TensorInfo* SafetensorsSet::find(std::string_view name) const {
-  const auto found =
-      std::lower_bound(tensors_.begin(), tensors_.end(), name,
-                       [](const TensorInfo& info, std::string_view n) { return info.name < n; });
-  return found == tensors_.end() || found->name != name ? nullptr : &*found;
-}
-
 size_t SafetensorsSet::position(std::string_view name) const {
   const TensorInfo* info = find(name);
   if (info == nullptr) {
@@ -121,6 +109,11 @@ size_t SafetensorsSet::position(std::string_view name) const {
 
 Tensor SafetensorsSet::tensor(std::string_view name) const {
   return files_[file_of_[position(name)]]->tensor(name);
+}
+
+void SafetensorsSet::release(std::string_view name) const {
+  const size_t at = position(name);
+  release_pages(files_[file_of_[at]]->bytes(tensors_[at]));
 }
 
 const fs::path& SafetensorsSet::file_of(std::string_view name) const {

@@ -12,7 +12,7 @@
 namespace cadre::io {
 
 // Immutable, so threads may share it; tensors keep their files mapped after the set is gone.
-class SafetensorsSet {
+class SafetensorsSet final : public TensorSource {
  public:
   // path is a .safetensors file, an index (*.index.json), or a folder that holds model.safetensors
   // or model.safetensors.index.json, in that order of preference. An index must name every tensor
@@ -20,15 +20,11 @@ class SafetensorsSet {
   // errors of SafetensorsFile::open for every file, all of which are checked here.
   static SafetensorsSet open(const std::filesystem::path& path);
 
-  // Sorted by name.
-  const std::vector<TensorInfo>& tensors() const { return tensors_; }
-  std::vector<std::string> names() const;
-  const TensorInfo* find(std::string_view name) const;  // null if there is none
-  bool contains(std::string_view name) const { return find(name) != nullptr; }
+  const std::vector<TensorInfo>& tensors() const override { return tensors_; }
   // As SafetensorsFile::tensor.
-  Tensor tensor(std::string_view name) const;
-  // The file that holds the tensor, for messages. Throws Error(not_found).
-  const std::filesystem::path& file_of(std::string_view name) const;
+  Tensor tensor(std::string_view name) const override;
+  const std::filesystem::path& file_of(std::string_view name) const override;
+  void release(std::string_view name) const override;
   const std::vector<std::shared_ptr<const SafetensorsFile>>& files() const { return files_; }
 
  private:

@@ -18,14 +18,22 @@ class JsonValue;
 
 namespace cadre::model {
 
-// The part of one of our tensors that a tensor in a file holds. Each part is contiguous memory.
+// The part of one of our tensors that a tensor in a file holds, or the part of a file's tensor that
+// ours is.
 enum class Part {
   whole,
-  expert,       // [E, out, in] at {e}
-  expert_gate,  // rows [0, F) of [E, 2F, D] at {e}
-  expert_up,    // rows [F, 2F)
-  gate,         // rows [0, F) of [2F, D]
-  up,           // rows [F, 2F)
+  expert,         // [E, out, in] at {e}
+  expert_gate,    // rows [0, F) of [E, 2F, D] at {e}
+  expert_up,      // rows [F, 2F)
+  gate,           // rows [0, F) of [2F, D]
+  up,             // rows [F, 2F)
+  rope_pairs,     // rows of each head in pairs that turn together: theirs 2i+s is ours i + s Dh/2
+  fused_query,    // the first rows of [(H + 2 Hkv) Dh, D], queries, keys and values end to end
+  fused_key,      // the rows after the queries
+  fused_value,    // the last rows
+  stacked_gate,   // [E F, D], experts end to end: rows [0, F) of each [2F, D]
+  stacked_up,     // rows [F, 2F)
+  stacked_down_t  // [E F, D], experts end to end, each the transpose of ours, [D, F]
 };
 
 // One line per tensor, read both ways. {l} stands for a layer and {e} for an expert.
@@ -57,17 +65,34 @@ std::span<const Family* const> families();
 const Family& find_family(const io::JsonView& config);
 const Family& find_family(std::string_view architecture);
 
-// A tensor of a file and the place of its elements in ours.
-struct FilePart {
-  std::string name;   // in the file
-  Shape shape;        // in the file
-  int64_t parameter;  // index in the parameter list
-  int64_t offset;     // elements from the start of that parameter
+// How the elements of a piece of a file lie in ours: the piece is [outer, rows, columns, width] in
+// the file and [outer, columns, rows, width] in ours. The inverse swaps rows and columns.
+struct AxisSwap {
+  int64_t outer = 1;
+  int64_t rows = 1;
+  int64_t columns = 1;
+  int64_t width = 1;
+
+  bool is_identity() const { return rows == 1 || columns == 1; }
+  int64_t elements() const { return outer * rows * columns * width; }
+  AxisSwap inverse() const { return {outer, columns, rows, width}; }
 };
 
-// Every tensor that a file of the layout holds for these parameters, in the order of the list.
+// A piece of a tensor of a file and the place of its elements in ours. Most tensors are one piece.
+struct FilePart {
+  std::string name;         // in the file
+  Shape shape;              // of the whole tensor in the file
+  int64_t parameter;        // index in the parameter list
+  int64_t offset;           // elements from the start of that parameter
+  int64_t file_offset = 0;  // elements from the start of the file's tensor
+  int64_t elements = 0;
+  AxisSwap swap;  // of `elements` elements, or the identity
+};
+
+// Every piece of every tensor that a file of the layout holds for the parameters of the spec, in
+// the order of the list. Together the pieces hold each element of ours and of theirs exactly once.
 // Parameters without a rule are an error of ours.
-std::vector<FilePart> file_parts(const NameLayout& layout,
+std::vector<FilePart> file_parts(const NameLayout& layout, const ModelSpec& spec,
                                  std::span<const ParameterSpec> parameters);
 
 }  // namespace cadre::model

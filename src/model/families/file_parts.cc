@@ -33,40 +33,126 @@ std::string substitute(std::string_view pattern, std::string_view mark, int64_t 
   return result;
 }
 
-void add_parts(const NameRule& rule, int64_t layer, const ParameterSpec& parameter, int64_t index,
+// What a rule may need to know to place one parameter.
+struct Place {
+  const ParameterSpec& parameter;
+  int64_t index;
+  const AttentionSpec& attention;  // of the parameter's block
+};
+
+// Adds pieces of one tensor after another.
+class PartBuilder {
+ public:
+  PartBuilder(const Place& place, std::vector<FilePart>& parts) : place_(place), parts_(parts) {}
+
+  // A tensor that is one piece of ours, element after element.
+  void add(std::string name, Shape shape, int64_t offset) {
+    piece(std::move(name), shape, offset, 0, shape.elements());
+  }
+  // A piece of a tensor.
+  FilePart& piece(std::string name, Shape shape, int64_t offset, int64_t file_offset,
+                  int64_t elements) {
+    parts_.push_back({std::move(name), shape, place_.index, offset, file_offset, elements, {}});
+    return parts_.back();
+  }
+
+ private:
+  const Place& place_;
+  std::vector<FilePart>& parts_;
+};
+
+// Rows [0, F) or [F, 2F) of [2F, D].
+void add_half(const std::string& theirs, bool second, const Place& place, PartBuilder& builder) {
+  const Shape& shape = place.parameter.shape;
+  const int64_t rows = shape.dim(0) / 2;
+  builder.add(theirs, {rows, shape.dim(1)}, second ? rows * shape.dim(1) : 0);
+}
+
+// One tensor for each expert.
+void add_experts(const std::string& theirs, Part part, const Place& place, PartBuilder& builder) {
+  const Shape& shape = place.parameter.shape;
+  const int64_t matrix = shape.dim(1) * shape.dim(2);
+  const int64_t rows = part == Part::expert ? shape.dim(1) : shape.dim(1) / 2;
+  const int64_t start = part == Part::expert_up ? rows * shape.dim(2) : 0;
+  for (int64_t e = 0; e < shape.dim(0); ++e) {
+    builder.add(substitute(theirs, "{e}", e), {rows, shape.dim(2)}, e * matrix + start);
+  }
+}
+
+// The experts end to end in one tensor.
+void add_stacked(const std::string& theirs, Part part, const Place& place, PartBuilder& builder) {
+  const Shape& shape = place.parameter.shape;
+  const int64_t matrix = shape.dim(1) * shape.dim(2);
+  const bool down = part == Part::stacked_down_t;
+  const int64_t width = down ? shape.dim(2) : shape.dim(1) / 2;  // F
+  const int64_t hidden_size = down ? shape.dim(1) : shape.dim(2);
+  const int64_t block = width * hidden_size;
+  const int64_t start = part == Part::stacked_up ? block : 0;
+  const Shape whole = {shape.dim(0) * width, hidden_size};
+  for (int64_t e = 0; e < shape.dim(0); ++e) {
+    FilePart& piece = builder.piece(theirs, whole, e * matrix + start, e * block, block);
+    if (down) piece.swap = {1, width, hidden_size, 1};
+  }
+}
+
+void add_fused(const std::string& theirs, Part part, const Place& place, PartBuilder& builder) {
+  const Shape& shape = place.parameter.shape;
+  const int64_t queries = place.attention.num_heads * place.attention.head_dim;
+  const int64_t keys = place.attention.num_kv_heads * place.attention.head_dim;
+  int64_t row = 0;
+  if (part != Part::fused_query) row = part == Part::fused_key ? queries : queries + keys;
+  builder.piece(theirs, {queries + 2 * keys, shape.dim(1)}, 0, row * shape.dim(1),
+                shape.elements());
+}
+
+void add_rope_pairs(const std::string& theirs, const Place& place, PartBuilder& builder) {
+  const Shape& shape = place.parameter.shape;
+  const int64_t half = place.attention.head_dim / 2;
+  FilePart& piece = builder.piece(theirs, shape, 0, 0, shape.elements());
+  piece.swap = {shape.dim(0) / (2 * half), half, 2, shape.elements() / shape.dim(0)};
+}
+
+void add_parts(const NameRule& rule, int64_t layer, const Place& place,
                std::vector<FilePart>& parts) {
   const std::string theirs = substitute(rule.theirs, "{l}", layer);
-  const Shape& shape = parameter.shape;
-  if (rule.part == Part::whole) {
-    parts.push_back({theirs, shape, index, 0});
-    return;
-  }
-  if (rule.part == Part::gate || rule.part == Part::up) {
-    const int64_t rows = shape.dim(0) / 2;
-    const int64_t offset = rule.part == Part::up ? rows * shape.dim(1) : 0;
-    parts.push_back({theirs, {rows, shape.dim(1)}, index, offset});
-    return;
-  }
-  const int64_t matrix = shape.dim(1) * shape.dim(2);
-  const bool half = rule.part != Part::expert;
-  const int64_t rows = half ? shape.dim(1) / 2 : shape.dim(1);
-  const int64_t start = rule.part == Part::expert_up ? rows * shape.dim(2) : 0;
-  for (int64_t e = 0; e < shape.dim(0); ++e) {
-    parts.push_back(
-        {substitute(theirs, "{e}", e), {rows, shape.dim(2)}, index, e * matrix + start});
+  PartBuilder builder(place, parts);
+  switch (rule.part) {
+    case Part::whole:
+      return builder.add(theirs, place.parameter.shape, 0);
+    case Part::gate:
+    case Part::up:
+      return add_half(theirs, rule.part == Part::up, place, builder);
+    case Part::expert:
+    case Part::expert_gate:
+    case Part::expert_up:
+      return add_experts(theirs, rule.part, place, builder);
+    case Part::rope_pairs:
+      return add_rope_pairs(theirs, place, builder);
+    case Part::fused_query:
+    case Part::fused_key:
+    case Part::fused_value:
+      return add_fused(theirs, rule.part, place, builder);
+    case Part::stacked_gate:
+    case Part::stacked_up:
+    case Part::stacked_down_t:
+      return add_stacked(theirs, rule.part, place, builder);
   }
 }
 
 }  // namespace
 
-std::vector<FilePart> file_parts(const NameLayout& layout,
+std::vector<FilePart> file_parts(const NameLayout& layout, const ModelSpec& spec,
                                  std::span<const ParameterSpec> parameters) {
   std::vector<FilePart> parts;
   for (size_t index = 0; index < parameters.size(); ++index) {
     const size_t before = parts.size();
     for (const NameRule& rule : layout.rules) {
       const std::optional<int64_t> layer = match(rule.ours, parameters[index].name);
-      if (layer) add_parts(rule, *layer, parameters[index], static_cast<int64_t>(index), parts);
+      if (!layer) continue;
+      const size_t block = *layer < 0 ? 0 : static_cast<size_t>(*layer);
+      add_parts(rule, *layer,
+                {parameters[index], static_cast<int64_t>(index), spec.blocks[block].attention},
+                parts);
     }
     if (parts.size() == before) {
       fail(ErrorKind::internal, "no name rule for \"{}\"", parameters[index].name);

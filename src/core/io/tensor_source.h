@@ -1,0 +1,64 @@
+// Named tensors of a model, whatever files hold them.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/tensor/tensor.h"
+
+namespace cadre::io {
+
+// What a file says about one tensor.
+struct TensorInfo {
+  std::string name;
+  DType dtype = DType::f32;
+  Shape shape;
+  int64_t begin = 0;  // bytes from where the file's data starts
+  int64_t end = 0;
+};
+
+// Immutable, so threads may share it; tensors keep their files mapped after the source is gone.
+class TensorSource {
+ public:
+  virtual ~TensorSource() = default;
+
+  // Sorted by name.
+  virtual const std::vector<TensorInfo>& tensors() const = 0;
+  // The tensor on mapped pages, not writable, where the file's layout allows it; else a copy.
+  // Throws Error(not_found).
+  virtual Tensor tensor(std::string_view name) const = 0;
+  // The file that holds the tensor, for messages. Throws Error(not_found).
+  virtual const std::filesystem::path& file_of(std::string_view name) const = 0;
+  // Gives back the memory of mapped pages that hold the tensor; a hint, see core/base/pages.h.
+  virtual void release(std::string_view name) const = 0;
+
+  std::vector<std::string> names() const;
+  const TensorInfo* find(std::string_view name) const;  // null if there is none
+  bool contains(std::string_view name) const { return find(name) != nullptr; }
+};
+
+// The same tensors under other names. Throws Error(corrupt_data) if two names become one.
+class RenamedTensors final : public TensorSource {
+ public:
+  RenamedTensors(std::shared_ptr<const TensorSource> source,
+                 const std::unordered_map<std::string, std::string>& new_names);
+
+  const std::vector<TensorInfo>& tensors() const override { return tensors_; }
+  Tensor tensor(std::string_view name) const override;
+  const std::filesystem::path& file_of(std::string_view name) const override;
+  void release(std::string_view name) const override { source_->release(old_name(name)); }
+
+ private:
+  const std::string& old_name(std::string_view name) const;
+
+  std::shared_ptr<const TensorSource> source_;
+  std::vector<TensorInfo> tensors_;
+  std::unordered_map<std::string, std::string> old_names_;
+};
+
+}  // namespace cadre::io

@@ -1,0 +1,83 @@
+#include "model/layout_writer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+#include <utility>
+
+#include "model/parameters.h"
+#include "model/rearrange.h"
+
+namespace cadre::model {
+namespace {
+
+constexpr int64_t kChunkBytes = int64_t{64} << 20;
+
+std::span<const std::byte> bytes_of(const Tensor& tensor) {
+  return {static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())};
+}
+
+Tensor assemble(Context& ctx, const std::vector<FilePart>& parts, DType dtype,
+                const ElementSource& source) {
+  const Tensor whole = ctx.empty(parts.front().shape, dtype);
+  const int64_t size = dtype_size(dtype);
+  for (const FilePart& part : parts) {
+    const Tensor ours = source(part.parameter, {part.offset, part.offset + part.elements}, dtype);
+    std::byte* to = static_cast<std::byte*>(whole.raw()) + part.file_offset * size;
+    if (part.swap.is_identity()) {
+      std::memcpy(to, ours.raw(), static_cast<size_t>(ours.bytes()));
+    } else {
+      rearrange(ctx, bytes_of(ours).data(), part.swap.inverse(), {0, part.elements}, size, to);
+    }
+  }
+  return whole;
+}
+
+}  // namespace
+
+LayoutWriter::LayoutWriter(const NameLayout& layout, const ModelSpec& spec, DType dtype)
+    : dtype_(dtype) {
+  for (FilePart& part : file_parts(layout, spec, parameter_list(spec))) {
+    std::vector<FilePart>& own = parts_[part.name];
+    if (own.empty()) names_.push_back(part.name);
+    own.push_back(std::move(part));
+  }
+  for (auto& [name, own] : parts_) {
+    std::ranges::sort(own, {}, &FilePart::file_offset);
+    int64_t end = 0;
+    for (const FilePart& part : own) {
+      CADRE_CHECK(part.file_offset == end);
+      end += part.elements;
+    }
+    CADRE_CHECK(end == own.front().shape.elements());
+  }
+}
+
+std::vector<io::TensorEntry> LayoutWriter::entries() const {
+  std::vector<io::TensorEntry> entries;
+  for (const std::string& name : names_) {
+    entries.push_back({name, dtype_, parts_.at(name).front().shape});
+  }
+  return entries;
+}
+
+void LayoutWriter::write(Context& ctx, std::string_view name, const ElementSource& source,
+                         io::ShardedSafetensorsWriter& files) const {
+  const std::vector<FilePart>& parts = parts_.at(std::string(name));
+  const bool moves =
+      std::ranges::any_of(parts, [](const FilePart& part) { return !part.swap.is_identity(); });
+  if (moves) {
+    files.write(name, bytes_of(assemble(ctx, parts, dtype_, source)));
+    return;
+  }
+  const int64_t chunk = kChunkBytes / dtype_size(dtype_);
+  for (const FilePart& part : parts) {
+    const int64_t end = part.offset + part.elements;
+    for (int64_t begin = part.offset; begin < end; begin += chunk) {
+      files.write(name,
+                  bytes_of(source(part.parameter, {begin, std::min(begin + chunk, end)}, dtype_)));
+    }
+  }
+}
+
+}  // namespace cadre::model

@@ -1,0 +1,235 @@
+#include "model/weights.h"
+
+#include <algorithm>
+#include <string>
+#include <unordered_set>
+#include <utility>
+
+#include "model/rearrange.h"
+
+namespace cadre::model {
+namespace {
+
+std::span<const std::byte> bytes_of(const Tensor& tensor) {
+  return {static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())};
+}
+
+void cast(Context& ctx, const void* from, DType from_type, void* to, DType to_type,
+          int64_t elements) {
+  const kernels::CastArgs args = {from, from_type, to, to_type};
+  ctx.for_rows(elements, dtype_size(to_type),
+               [&](Range range) { ctx.kernels().cast(args, range); });
+}
+
+class FileWeights final : public Weights {
+ public:
+  FileWeights(std::shared_ptr<const io::TensorSource> source, std::vector<ParameterSpec> parameters,
+              std::vector<FilePart> parts);
+
+  const std::vector<ParameterSpec>& parameters() const override { return parameters_; }
+  DType dtype(int64_t parameter) const override;
+  int64_t stored_bytes() const override;
+  int64_t num_tensors() const override { return static_cast<int64_t>(source_->tensors().size()); }
+  void read(Context& ctx, int64_t parameter, Range elements, DType type, void* out) const override;
+  Tensor view(int64_t parameter, Range elements, DType type) const override;
+  void release(int64_t parameter, Range elements) const override;
+
+ private:
+  // The pieces of one parameter, ascending by offset.
+  std::span<const FilePart> pieces(int64_t parameter) const {
+    const auto begin = static_cast<size_t>(first_[static_cast<size_t>(parameter)]);
+    const auto end = static_cast<size_t>(first_[static_cast<size_t>(parameter) + 1]);
+    return std::span(parts_).subspan(begin, end - begin);
+  }
+  void read_piece(Context& ctx, const FilePart& piece, Range local, DType type, void* out) const;
+
+  std::shared_ptr<const io::TensorSource> source_;
+  std::vector<ParameterSpec> parameters_;
+  std::vector<FilePart> parts_;  // by parameter, then by offset
+  std::vector<int64_t> first_;   // of each parameter among parts_, and their number
+};
+
+FileWeights::FileWeights(std::shared_ptr<const io::TensorSource> source,
+                         std::vector<ParameterSpec> parameters, std::vector<FilePart> parts)
+    : source_(std::move(source)), parameters_(std::move(parameters)), parts_(std::move(parts)) {
+  std::ranges::stable_sort(parts_, [](const FilePart& a, const FilePart& b) {
+    return std::pair(a.parameter, a.offset) < std::pair(b.parameter, b.offset);
+  });
+  size_t next = 0;
+  for (size_t parameter = 0; parameter < parameters_.size(); ++parameter) {
+    first_.push_back(static_cast<int64_t>(next));
+    int64_t end = 0;
+    for (; next < parts_.size() && parts_[next].parameter == static_cast<int64_t>(parameter);
+         ++next) {
+      CADRE_CHECK(parts_[next].offset == end);
+      end += parts_[next].elements;
+    }
+    CADRE_CHECK(end == parameters_[parameter].shape.elements());
+  }
+  first_.push_back(static_cast<int64_t>(next));
+  CADRE_CHECK(next == parts_.size());
+}
+
+DType FileWeights::dtype(int64_t parameter) const {
+  const auto own = pieces(parameter);
+  const DType first = source_->find(own.front().name)->dtype;
+  const bool one_type = std::ranges::all_of(
+      own, [&](const FilePart& piece) { return source_->find(piece.name)->dtype == first; });
+  return one_type ? first : DType::f32;
+}
+
+int64_t FileWeights::stored_bytes() const {
+  int64_t bytes = 0;
+  for (const io::TensorInfo& info : source_->tensors()) {
+    bytes += info.shape.elements() * dtype_size(info.dtype);
+  }
+  return bytes;
+}
+
+void FileWeights::read_piece(Context& ctx, const FilePart& piece, Range local, DType type,
+                             void* out) const {
+  const Tensor tensor = source_->tensor(piece.name);
+  const int64_t size = dtype_size(tensor.dtype());
+  const std::byte* from = bytes_of(tensor).data() + piece.file_offset * size;
+  if (piece.swap.is_identity()) {
+    cast(ctx, from + local.begin * size, tensor.dtype(), out, type, local.size());
+    return;
+  }
+  if (tensor.dtype() == type) {
+    rearrange(ctx, from, piece.swap, local, size, static_cast<std::byte*>(out));
+    return;
+  }
+  const Tensor moved = ctx.empty({local.size()}, tensor.dtype());
+  rearrange(ctx, from, piece.swap, local, size, static_cast<std::byte*>(moved.raw()));
+  cast(ctx, moved.raw(), moved.dtype(), out, type, local.size());
+}
+
+void FileWeights::read(Context& ctx, int64_t parameter, Range elements, DType type,
+                       void* out) const {
+  for (const FilePart& piece : pieces(parameter)) {
+    const int64_t begin = std::max(elements.begin, piece.offset);
+    const int64_t end = std::min(elements.end, piece.offset + piece.elements);
+    if (begin >= end) continue;
+    read_piece(ctx, piece, {begin - piece.offset, end - piece.offset}, type,
+               static_cast<std::byte*>(out) + (begin - elements.begin) * dtype_size(type));
+  }
+}
+
+Tensor FileWeights::view(int64_t parameter, Range elements, DType type) const {
+  for (const FilePart& piece : pieces(parameter)) {
+    const Range own = {piece.offset, piece.offset + piece.elements};
+    if (elements.begin < own.begin || elements.end > own.end) continue;
+    if (!piece.swap.is_identity()) return {};
+    const io::TensorInfo* info = source_->find(piece.name);
+    if (info->dtype != type || info->shape.elements() == 0) return {};
+    const Tensor tensor = source_->tensor(piece.name);
+    const int64_t begin = piece.file_offset + elements.begin - own.begin;
+    return tensor.reshape({tensor.elements()}).slice(begin, begin + elements.size());
+  }
+  return {};
+}
+
+void FileWeights::release(int64_t parameter, Range elements) const {
+  for (const FilePart& piece : pieces(parameter)) {
+    if (piece.offset < elements.end && elements.begin < piece.offset + piece.elements) {
+      source_->release(piece.name);
+    }
+  }
+}
+
+// The layout that the files follow: the one the largest share of whose names they hold. Whatever
+// does not fit that layout is then an error, so nothing is guessed from the presence of a single
+// tensor.
+struct Chosen {
+  const NameLayout* layout = nullptr;
+  std::vector<FilePart> parts;
+};
+
+Chosen choose_layout(const io::TensorSource& source, std::span<const NameLayout> layouts,
+                     const ModelSpec& spec, const std::vector<ParameterSpec>& parameters) {
+  Chosen best;
+  int64_t best_hits = -1;
+  for (const NameLayout& layout : layouts) {
+    std::vector<FilePart> parts = file_parts(layout, spec, parameters);
+    const auto hits = std::ranges::count_if(
+        parts, [&](const FilePart& part) { return source.contains(part.name); });
+    // Shares are compared by cross-multiplication.
+    if (best_hits < 0 || hits * static_cast<int64_t>(best.parts.size()) >
+                             best_hits * static_cast<int64_t>(parts.size())) {
+      best_hits = hits;
+      best = {&layout, std::move(parts)};
+    }
+  }
+  return best;
+}
+
+void check_part(const io::TensorSource& source, const std::filesystem::path& place,
+                const FilePart& part) {
+  const io::TensorInfo* info = source.find(part.name);
+  if (info == nullptr) {
+    fail(ErrorKind::corrupt_data, "{}: \"{}\" is missing, expected {}", place.string(), part.name,
+         to_string(part.shape));
+  }
+  if (!(info->shape == part.shape)) {
+    fail(ErrorKind::corrupt_data, "{}: \"{}\" is {}, expected {}",
+         source.file_of(part.name).string(), part.name, to_string(info->shape),
+         to_string(part.shape));
+  }
+  if (info->dtype != DType::f32 && info->dtype != DType::bf16 && info->dtype != DType::f16) {
+    fail(ErrorKind::unsupported, "{}: \"{}\" is {}, expected f32, bf16 or f16",
+         source.file_of(part.name).string(), part.name, dtype_name(info->dtype));
+  }
+}
+
+// The name under which the layout stores the head, which tied models lack among their parameters.
+std::string head_name(const NameLayout& layout) {
+  for (const NameRule& rule : layout.rules) {
+    if (rule.ours == "head") return std::string(rule.theirs);
+  }
+  return {};
+}
+
+void check_source(const io::TensorSource& source, const std::filesystem::path& place,
+                  const Chosen& chosen, const ModelSpec& spec) {
+  std::unordered_set<std::string_view> expected;
+  for (const FilePart& part : chosen.parts) {
+    if (expected.insert(part.name).second) check_part(source, place, part);
+  }
+  const std::string head = spec.tied_embeddings ? head_name(*chosen.layout) : std::string();
+  for (const io::TensorInfo& info : source.tensors()) {
+    if (expected.contains(info.name)) continue;
+    if (!head.empty() && info.name == head) {
+      FilePart tied;
+      tied.name = head;
+      tied.shape = {spec.vocab_size, spec.hidden_size};
+      check_part(source, place, tied);
+      continue;
+    }
+    fail(ErrorKind::corrupt_data, "{}: \"{}\" {} has no place in this model",
+         source.file_of(info.name).string(), info.name, to_string(info.shape));
+  }
+}
+
+}  // namespace
+
+Tensor elements_of(Context& ctx, const Weights& weights, int64_t parameter, Range elements,
+                   DType type) {
+  const Tensor mapped = weights.view(parameter, elements, type);
+  if (mapped.defined()) return mapped;
+  const Tensor filled = ctx.empty({elements.size()}, type);
+  weights.read(ctx, parameter, elements, type, filled.raw());
+  return filled;
+}
+
+std::unique_ptr<const Weights> weights_in(std::shared_ptr<const io::TensorSource> source,
+                                          std::span<const NameLayout> layouts,
+                                          const ModelSpec& spec,
+                                          const std::filesystem::path& place) {
+  std::vector<ParameterSpec> parameters = parameter_list(spec);
+  Chosen chosen = choose_layout(*source, layouts, spec, parameters);
+  check_source(*source, place, chosen, spec);
+  return std::make_unique<FileWeights>(std::move(source), std::move(parameters),
+                                       std::move(chosen.parts));
+}
+
+}  // namespace cadre::model
