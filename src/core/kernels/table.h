@@ -10,6 +10,7 @@
 #include "core/kernels/gemm.h"
 #include "core/kernels/mixture.h"
 #include "core/kernels/peak.h"
+#include "core/kernels/quantise.h"
 #include "core/kernels/rms_norm.h"
 #include "core/kernels/rope.h"
 #include "core/kernels/softmax.h"
@@ -41,6 +42,8 @@ struct KernelTable {
   CombineFn* combine;
   CombineBackwardFn* combine_backward;
   AdamWFn* adamw;
+  DequantiseFn* dequantise;
+  QuantiseFn* quantise;
   PeakFlopsFn* peak_f32;
   PeakFlopsFn* peak_bf16;
   ReadMemoryFn* read_memory;

@@ -6,6 +6,7 @@
 #include "core/kernels/gemm.h"
 #include "core/kernels/mixture.h"
 #include "core/kernels/peak.h"
+#include "core/kernels/quantise.h"
 #include "core/kernels/rms_norm.h"
 #include "core/kernels/rope.h"
 #include "core/kernels/softmax.h"
@@ -34,6 +35,8 @@ GatherRowsFn gather_rows;
 CombineFn combine;
 CombineBackwardFn combine_backward;
 AdamWFn adamw;
+DequantiseFn dequantise;
+QuantiseFn quantise;
 PeakFlopsFn peak_f32;
 ReadMemoryFn read_memory;
 WriteMemoryFn write_memory;

@@ -28,6 +28,8 @@ const KernelTable& scalar_table() {
       .combine = scalar::combine,
       .combine_backward = scalar::combine_backward,
       .adamw = scalar::adamw,
+      .dequantise = scalar::dequantise,
+      .quantise = scalar::quantise,
       .peak_f32 = scalar::peak_f32,
       .peak_bf16 = scalar::peak_f32,
       .read_memory = scalar::read_memory,
