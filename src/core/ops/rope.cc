@@ -6,7 +6,14 @@
 
 namespace cadre::ops {
 
-RopeTable::RopeTable(int64_t max_positions, int64_t rotary_dim, double theta)
+namespace {
+
+double round_to_bf16(double x) { return to_f32(to_bf16(static_cast<float>(x))); }
+
+}  // namespace
+
+RopeTable::RopeTable(int64_t max_positions, int64_t rotary_dim, double theta,
+                     RopePrecision precision)
     : max_positions_(max_positions), rotary_dim_(rotary_dim) {
   if (max_positions < 1 || rotary_dim < 2 || rotary_dim % 2 != 0 || !(theta > 0)) {
     fail(ErrorKind::invalid_input,
@@ -16,14 +23,18 @@ RopeTable::RopeTable(int64_t max_positions, int64_t rotary_dim, double theta)
   const int64_t half = rotary_dim / 2;
   cosine_.resize(static_cast<size_t>(Shape{max_positions, half}.elements()));
   sine_.resize(cosine_.size());
+  // `rounded` is for what the published code of some models keeps in bf16.
+  const bool all = precision == RopePrecision::bf16;
+  const auto rounded = [](bool wanted, double x) { return wanted ? round_to_bf16(x) : x; };
   for (int64_t i = 0; i < half; ++i) {
     const double frequency =
-        std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(rotary_dim));
+        rounded(precision != RopePrecision::f32,
+                std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(rotary_dim)));
     for (int64_t position = 0; position < max_positions; ++position) {
-      const double angle = static_cast<double>(position) * frequency;
+      const double angle = rounded(all, rounded(all, static_cast<double>(position)) * frequency);
       const auto at = static_cast<size_t>(position * half + i);
-      cosine_[at] = static_cast<float>(std::cos(angle));
-      sine_[at] = static_cast<float>(std::sin(angle));
+      cosine_[at] = static_cast<float>(rounded(all, std::cos(angle)));
+      sine_[at] = static_cast<float>(rounded(all, std::sin(angle)));
     }
   }
 }

@@ -7,14 +7,17 @@
 #include <vector>
 
 #include "core/ops/context.h"
+#include "core/ops/rope_precision.h"
 
 namespace cadre::ops {
 
-// cos and sin of position * theta^(-2i/rotary_dim), computed in f64 and kept in f32.
+// cos and sin of position * theta^(-2i/rotary_dim), computed in f64, but for what `precision`
+// rounds, and kept in f32.
 class RopeTable {
  public:
   // rotary_dim is even and >= 2.
-  RopeTable(int64_t max_positions, int64_t rotary_dim, double theta);
+  RopeTable(int64_t max_positions, int64_t rotary_dim, double theta,
+            RopePrecision precision = RopePrecision::f32);
   int64_t max_positions() const { return max_positions_; }
   int64_t rotary_dim() const { return rotary_dim_; }
   const float* cosine() const { return cosine_.data(); }

@@ -1,11 +1,13 @@
 #include "tests/core/ops/op_cases.h"
 
 #include "core/ops/attention.h"
+#include "core/ops/attention_router.h"
 #include "core/ops/cross_entropy.h"
 #include "core/ops/dispatch.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/embedding.h"
 #include "core/ops/linear.h"
+#include "core/ops/local_filter.h"
 #include "core/ops/recompute.h"
 #include "core/ops/rms_norm.h"
 #include "core/ops/rope.h"
@@ -172,6 +174,30 @@ void add_attention_cases(const Sizes& s, DType type, std::vector<OpCase>* cases)
   }
 }
 
+// Over one sequence and over several, one of them a single token.
+void add_filter_cases(const Sizes& s, DType type, std::vector<OpCase>* cases) {
+  const int64_t inner = s.width / 2 + 1;
+  const int64_t third = s.tokens / 3;
+  for (const bool several : {false, true}) {
+    const std::vector<int64_t> ends = several ? std::vector<int64_t>{third, s.tokens - 1, s.tokens}
+                                              : std::vector<int64_t>{s.tokens};
+    auto segments = std::make_shared<std::vector<AttentionSegment>>();
+    int64_t begin = 0;
+    for (const int64_t end : ends) {
+      segments->push_back({begin, end - begin, begin, end - begin});
+      begin = end;
+    }
+    cases->push_back(
+        {several ? "local_filter over sequences" : "local_filter",
+         {input({s.tokens, s.width}, type, 33), parameter({inner, 2 * s.width}, type, 34, 0.3),
+          parameter({inner}, DType::f32, 35), parameter({s.width, 2 * inner}, type, 36, 0.3),
+          parameter({s.width}, DType::f32, 37)},
+         [segments](Context& ctx, const Inputs& x) {
+           return local_filter(ctx, x[0], {x[1], x[2], x[3], x[4]}, segments);
+         }});
+  }
+}
+
 // Logits that are far enough apart for the choice of experts to survive the steps of a gradient
 // check.
 Tensor distinct_logits(int64_t tokens, int64_t experts) {
@@ -185,6 +211,9 @@ Tensor distinct_logits(int64_t tokens, int64_t experts) {
 }
 
 void add_routing_cases(const Sizes& s, std::vector<OpCase>* cases) {
+  cases->push_back({"attention_router",
+                    {input({s.tokens, 3 * s.experts}, DType::f32, 38)},
+                    [](Context& ctx, const Inputs& x) { return attention_router(ctx, x[0]); }});
   for (const bool renormalise : {false, true}) {
     cases->push_back({renormalise ? "softmax_top_k, renormalised" : "softmax_top_k",
                       {{distinct_logits(s.tokens, s.experts), false}},
@@ -233,6 +262,7 @@ std::vector<OpCase> op_cases(DType type, CaseSize size) {
   add_plain_cases(s, type, &cases);
   add_product_cases(s, type, &cases);
   add_attention_cases(s, type, &cases);
+  add_filter_cases(s, type, &cases);
   add_routing_cases(s, &cases);
   add_layer_cases(s, type, &cases);
   return cases;
