@@ -29,7 +29,10 @@ void append(const Tensor& target, int64_t row, const Tensor& rows) {
 KvCache::KvCache(const model::ModelSpec& spec, DType dtype, int64_t max_length)
     : dtype_(dtype), max_length_(max_length) {
   for (const model::BlockSpec& block : spec.blocks) {
-    layers_.push_back({block.attention.num_kv_heads * block.attention.head_dim, {}, {}});
+    layers_.push_back({block.attention.num_kv_heads * block.attention.head_dim, {}, {}, {}});
+    if (const auto& filter = block.attention.filter) {
+      layers_.back().filter.emplace(spec.hidden_size, filter->inner_size, dtype);
+    }
   }
 }
 
@@ -46,9 +49,16 @@ void KvCache::end_step() {
   step_ = 0;
 }
 
-void KvCache::truncate(int64_t length) {
-  CADRE_CHECK(length >= 0 && length <= length_);
+int64_t KvCache::truncate(int64_t length) {
+  CADRE_CHECK(length >= 0 && length <= length_ && step_ == 0);
+  for (const Layer& layer : layers_) {
+    if (layer.filter) length = std::min(length, layer.filter->restorable(length));
+  }
+  for (Layer& layer : layers_) {
+    if (layer.filter) layer.filter->truncate(length);
+  }
   length_ = length;
+  return length;
 }
 
 nn::KeyValueStore::View KvCache::extend(Context& ctx, int64_t layer, const Tensor& keys,
@@ -72,6 +82,17 @@ nn::KeyValueStore::View KvCache::extend(Context& ctx, int64_t layer, const Tenso
 ops::AttentionSegments KvCache::segments(int64_t) const {
   return std::make_shared<const std::vector<ops::AttentionSegment>>(
       1, ops::AttentionSegment{0, step_, 0, length_ + step_});
+}
+
+ops::LocalFilterRows KvCache::filter_rows_before(Context& ctx, int64_t layer) {
+  const std::optional<FilterHistory>& filter = layers_[static_cast<size_t>(layer)].filter;
+  CADRE_CHECK(filter.has_value() && filter->length() == length_);
+  return filter->last(ctx);
+}
+
+void KvCache::keep_filter_rows(Context& ctx, int64_t layer, const ops::LocalFilterRows& rows) {
+  CADRE_CHECK(rows.hidden.dim(0) == step_);
+  layers_[static_cast<size_t>(layer)].filter.value().append(ctx, rows);
 }
 
 }  // namespace cadre::infer

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "infer/filter_history.h"
 #include "model/nn/forward.h"
 #include "model/spec.h"
 
@@ -21,17 +23,21 @@ class KvCache : public nn::KeyValueStore {
   // Throws Error(exhausted) if the sequence would outgrow max_length.
   void begin_step(int64_t num_tokens);
   void end_step();
-  // Forgets all tokens from `length` on.
-  void truncate(int64_t length);
+  // Forgets all tokens from `length` on and returns how many are left: `length`, or with local
+  // filters up to FilterHistory::kRecent - 1 fewer, which the caller has to read again.
+  int64_t truncate(int64_t length);
 
   View extend(Context& ctx, int64_t layer, const Tensor& keys, const Tensor& values) override;
   ops::AttentionSegments segments(int64_t layer) const override;
+  ops::LocalFilterRows filter_rows_before(Context& ctx, int64_t layer) override;
+  void keep_filter_rows(Context& ctx, int64_t layer, const ops::LocalFilterRows& rows) override;
 
  private:
   struct Layer {
     int64_t width;
     Tensor keys;
     Tensor values;
+    std::optional<FilterHistory> filter;
   };
 
   DType dtype_;

@@ -15,6 +15,10 @@ ModelCost cost(const ModelSpec& spec) {
   for (const BlockSpec& block : spec.blocks) {
     result.kv_cache_bytes_per_token +=
         2 * block.attention.num_kv_heads * block.attention.head_dim * dtype_size(DType::bf16);
+    if (block.attention.filter) {
+      result.filter_state_bytes_per_sequence +=
+          (spec.hidden_size + block.attention.filter->inner_size) * dtype_size(DType::bf16);
+    }
   }
   result.forward_flops_per_token = 2.0 * static_cast<double>(result.active_parameters);
   result.training_flops_per_token = 6.0 * static_cast<double>(result.active_parameters);

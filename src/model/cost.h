@@ -16,6 +16,9 @@ struct ModelCost {
   double training_flops_per_token = 0.0;
   // Bytes that one token adds to a bf16 KV cache over all layers.
   int64_t kv_cache_bytes_per_token = 0;
+  // Bytes that local filters need of the past of a sequence, whatever its length: one row of their
+  // input and one of their inner layer for each layer, bf16.
+  int64_t filter_state_bytes_per_sequence = 0;
 };
 
 ModelCost cost(const ModelSpec& spec);

@@ -1,6 +1,7 @@
 #include "model/decoder.h"
 
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "core/ops/embedding.h"
@@ -16,15 +17,21 @@ Decoder::Decoder(ModelSpec spec, std::shared_ptr<const Parameters> parameters)
       embedding_(parameters_->tensor("embedding")),
       norm_(parameters_->tensor("norm")),
       head_(spec_.tied_embeddings ? embedding_ : parameters_->tensor("head")) {
-  std::map<std::pair<int64_t, double>, std::shared_ptr<const ops::RopeTable>> tables;
+  using Key = std::tuple<int64_t, double, ops::RopePrecision>;
+  std::map<Key, std::shared_ptr<const ops::RopeTable>> tables;
   for (int64_t layer = 0; layer < spec_.num_layers(); ++layer) {
-    const AttentionSpec& attention = spec_.blocks[static_cast<size_t>(layer)].attention;
-    auto& table = tables[{attention.head_dim, attention.rope.theta}];
+    const BlockSpec& block = spec_.blocks[static_cast<size_t>(layer)];
+    const AttentionSpec& attention = block.attention;
+    auto& table = tables[{attention.rotary_dim(), attention.rope.theta, attention.rope.precision}];
     if (!table) {
-      table = std::make_shared<ops::RopeTable>(spec_.max_positions, attention.head_dim,
-                                               attention.rope.theta);
+      table = std::make_shared<ops::RopeTable>(spec_.max_positions, attention.rotary_dim(),
+                                               attention.rope.theta, attention.rope.precision);
     }
-    blocks_.emplace_back(spec_, layer, *parameters_, table);
+    if (block.residual_mlp) {
+      blocks_.emplace_back(nn::HybridBlock(spec_, layer, *parameters_, table));
+    } else {
+      blocks_.emplace_back(nn::Block(spec_, layer, *parameters_, table));
+    }
   }
 }
 
@@ -33,16 +40,20 @@ Tensor Decoder::hidden(Context& ctx, const nn::ForwardInput& input, nn::ForwardT
   Tensor x = ops::embedding(ctx, embedding_, *input.tokens, DType::f32);
   for (size_t layer = 0; layer < blocks_.size(); ++layer) {
     nn::RouterTrace* router = trace != nullptr ? &trace->routers[layer] : nullptr;
-    const nn::Block& block = blocks_[layer];
+    const auto run = [this, layer](Context& inner, const Tensor& start, const nn::ForwardInput& in,
+                                   nn::RouterTrace* out) {
+      return std::visit([&](const auto& block) { return block.forward(inner, start, in, out); },
+                        blocks_[layer]);
+    };
     if (input.recompute && ctx.recording()) {
       // The gradient must exist before the first pass, which records nothing, so that both passes
       // and the caller share it.
       if (router != nullptr) router->gradient = std::make_shared<ops::RouterGradient>();
-      x = ops::recompute(ctx, x, [&block, input, router](Context& inner, const Tensor& start) {
-        return block.forward(inner, start, input, router);
+      x = ops::recompute(ctx, x, [run, input, router](Context& inner, const Tensor& start) {
+        return run(inner, start, input, router);
       });
     } else {
-      x = block.forward(ctx, x, input, router);
+      x = run(ctx, x, input, router);
     }
   }
   return ops::rms_norm(ctx, x, norm_, static_cast<float>(spec_.rms_norm_eps),

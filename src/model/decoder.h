@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <variant>
 #include <vector>
 
 #include "core/ops/cross_entropy.h"
 #include "model/nn/block.h"
 #include "model/nn/forward.h"
+#include "model/nn/hybrid_block.h"
 #include "model/parameters.h"
 #include "model/spec.h"
 
@@ -40,7 +42,7 @@ class Decoder {
   ModelSpec spec_;
   std::shared_ptr<const Parameters> parameters_;
   Tensor embedding_, norm_, head_;
-  std::vector<nn::Block> blocks_;
+  std::vector<std::variant<nn::Block, nn::HybridBlock>> blocks_;
 };
 
 // The input of whole sequences without a cache: tokens end to end, sequences beginning at `starts`

@@ -27,10 +27,27 @@ class ListBuilder {
   std::vector<ParameterSpec> list;
 };
 
+void add_filter(ListBuilder& builder, const std::string& filter, const LocalFilterSpec& spec,
+                int64_t hidden_size) {
+  const int64_t inner = spec.inner_size;
+  builder.add(filter + "first", {inner, 2 * hidden_size}, ParameterKind::projection);
+  builder.add(filter + "first_bias", {inner}, ParameterKind::bias);
+  builder.add(filter + "second", {hidden_size, 2 * inner}, ParameterKind::projection);
+  builder.add(filter + "second_bias", {hidden_size}, ParameterKind::bias);
+  builder.add(filter + "norm", {hidden_size}, ParameterKind::norm);
+}
+
+// The two matrices of a gated MLP that every token meets.
+void add_mlp(ListBuilder& builder, const std::string& name, int64_t width, int64_t hidden_size) {
+  builder.add(name + ".gate_up", {2 * width, hidden_size}, ParameterKind::projection);
+  builder.add(name + ".down", {hidden_size, width}, ParameterKind::projection);
+}
+
 void add_attention(ListBuilder& builder, const std::string& block, const AttentionSpec& spec,
                    int64_t hidden_size) {
   const int64_t query_width = spec.num_heads * spec.head_dim;
   const int64_t key_width = spec.num_kv_heads * spec.head_dim;
+  if (spec.filter) add_filter(builder, block + "attention.filter.", *spec.filter, hidden_size);
   builder.add(block + "attention.query", {query_width, hidden_size}, ParameterKind::projection);
   builder.add(block + "attention.key", {key_width, hidden_size}, ParameterKind::projection);
   builder.add(block + "attention.value", {key_width, hidden_size}, ParameterKind::projection);
@@ -59,7 +76,8 @@ void add_moe(ListBuilder& builder, const std::string& block, const MoeSpec& spec
              int64_t hidden_size) {
   const int64_t experts = spec.router.num_experts;
   const int64_t width = spec.expert.intermediate_size;
-  builder.add(block + "router", {experts, hidden_size}, ParameterKind::router);
+  const int64_t rows = spec.router.kind == RouterKind::attention ? 3 * experts : experts;
+  builder.add(block + "router", {rows, hidden_size}, ParameterKind::router);
   builder.add_sparse(block + "experts.gate_up", {experts, 2 * width, hidden_size},
                      ParameterKind::expert, spec.router.top_k, experts);
   builder.add_sparse(block + "experts.down", {experts, hidden_size, width}, ParameterKind::expert,
@@ -83,6 +101,10 @@ std::vector<ParameterSpec> parameter_list(const ModelSpec& spec) {
     const std::string prefix = fmt::format("blocks.{}.", layer);
     builder.add_norm(spec, prefix + "attention_norm");
     add_attention(builder, prefix, block.attention, hidden_size);
+    if (block.residual_mlp) {
+      builder.add_norm(spec, prefix + "residual_norm");
+      add_mlp(builder, prefix + "residual_mlp", block.residual_mlp->intermediate_size, hidden_size);
+    }
     builder.add_norm(spec, prefix + "feed_forward_norm");
     if (const auto* moe = std::get_if<MoeSpec>(&block.feed_forward)) {
       add_moe(builder, prefix, *moe, hidden_size);

@@ -40,10 +40,15 @@ struct ParameterSpec {
 //   blocks.{l}.attention_norm
 //   blocks.{l}.attention.{query, key, value, output}, and where the spec says so
 //   blocks.{l}.attention.{query_norm, key_norm}, .attention.{query, key, value, output}_bias
+//   blocks.{l}.attention.filter.{first [C, 2D], first_bias, second [D, 2C], second_bias, norm}, the
+//   columns of the token before first
+//   blocks.{l}.residual_norm, .residual_mlp.gate_up [2F, D], .residual_mlp.down [D, F]
 //   blocks.{l}.feed_forward_norm
-//   blocks.{l}.router, .experts.gate_up [E, 2F, D] (gate rows first), .experts.down [E, D, F]
-//   blocks.{l}.shared_expert.gate_up [2F, D], .shared_expert.down [D, F], .shared_expert_gate [1,
-//   D] blocks.{l}.mlp.gate_up [2F, D], .mlp.down [D, F], .mlp.gate_up_bias [2F], .mlp.down_bias [D]
+//   blocks.{l}.router [E, D], or [3E, D]: query, key and value of an attention router
+//   blocks.{l}.experts.gate_up [E, 2F, D] (gate rows first), .experts.down [E, D, F]
+//   blocks.{l}.shared_expert.gate_up [2F, D], .shared_expert.down [D, F]
+//   blocks.{l}.shared_expert_gate [1, D]
+//   blocks.{l}.mlp.gate_up [2F, D], .mlp.down [D, F], .mlp.gate_up_bias [2F], .mlp.down_bias [D]
 //
 // Without learned norms (NormKind::layer) there are none of these names.
 std::vector<ParameterSpec> parameter_list(const ModelSpec& spec);

@@ -14,6 +14,7 @@ constexpr int64_t kMaxExtent = int64_t{1} << 24;
 constexpr int64_t kMaxRotaryElements = int64_t{1} << 28;
 constexpr int64_t kMaxLayers = 4096;
 constexpr int64_t kMaxExperts = 1 << 16;
+constexpr int64_t kMaxAttentionRouter = 1 << 12;  // which works on their square for each token
 constexpr double kMaxParameters = 0x1p50;
 constexpr int64_t kMaxWindow = int64_t{1} << 40;
 constexpr double kMaxNumber = 1e30;  // of what becomes an f32
@@ -56,6 +57,16 @@ void check_attention(const AttentionSpec& spec, const std::string& where) {
     fail(ErrorKind::invalid_input, "{}: head_dim = {}, expected an even number", where,
          spec.head_dim);
   }
+  if (spec.rope.rotary_dim != 0) {
+    check(where, "rotary_dim", spec.rope.rotary_dim, spec.head_dim);
+    if (spec.rope.rotary_dim % 2 != 0) {
+      fail(ErrorKind::invalid_input, "{}: rotary_dim = {}, expected an even number", where,
+           spec.rope.rotary_dim);
+    }
+  }
+  if (spec.filter) {
+    check(where, "inner size of the local filter", spec.filter->inner_size, kMaxExtent);
+  }
   if (!(spec.rope.theta > 0)) {
     fail(ErrorKind::invalid_input, "{}: rope_theta = {}, expected more than 0", where,
          spec.rope.theta);
@@ -70,6 +81,9 @@ void check_attention(const AttentionSpec& spec, const std::string& where) {
 void check_router(const RouterSpec& spec, const std::string& where) {
   check(where, "num_experts", spec.num_experts, kMaxExperts);
   check(where, "num_experts_per_tok", spec.top_k, spec.num_experts);
+  if (spec.kind == RouterKind::attention) {
+    check(where, "num_experts of an attention router", spec.num_experts, kMaxAttentionRouter);
+  }
   if (!(spec.jitter_noise >= 0 && spec.jitter_noise < 1)) {
     fail(ErrorKind::invalid_input, "{}: router_jitter_noise = {}, expected 0 to 1", where,
          spec.jitter_noise);
@@ -90,6 +104,10 @@ void check_feed_forward(const std::variant<MoeSpec, MlpSpec>& spec, const std::s
   }
 }
 
+double mlp_parameters(const MlpSpec& spec, double hidden) {
+  return 3.0 * hidden * static_cast<double>(spec.intermediate_size);
+}
+
 // About as many as there are; in f64, which cannot overflow.
 double count_parameters(const ModelSpec& spec) {
   const auto hidden = static_cast<double>(spec.hidden_size);
@@ -98,12 +116,16 @@ double count_parameters(const ModelSpec& spec) {
     const double heads = static_cast<double>(block.attention.num_heads) +
                          static_cast<double>(block.attention.num_kv_heads);
     count += 2.0 * hidden * heads * static_cast<double>(block.attention.head_dim);
+    if (block.attention.filter) {
+      count += 4.0 * hidden * static_cast<double>(block.attention.filter->inner_size);
+    }
+    if (block.residual_mlp) count += mlp_parameters(*block.residual_mlp, hidden);
     if (const auto* mlp = std::get_if<MlpSpec>(&block.feed_forward)) {
-      count += 3.0 * hidden * static_cast<double>(mlp->intermediate_size);
+      count += mlp_parameters(*mlp, hidden);
     } else {
       const auto& moe = std::get<MoeSpec>(block.feed_forward);
-      count += hidden * static_cast<double>(moe.router.num_experts) *
-               (3.0 * static_cast<double>(moe.expert.intermediate_size) + 1.0);
+      count += static_cast<double>(moe.router.num_experts) *
+               (mlp_parameters(moe.expert, hidden) + 3.0 * hidden);
       count += 3.0 * hidden * static_cast<double>(moe.shared.intermediate_size);
     }
   }
@@ -129,6 +151,9 @@ void validate(const ModelSpec& spec, const std::string& where) {
   for (const BlockSpec& block : spec.blocks) {
     check_attention(block.attention, where);
     check_feed_forward(block.feed_forward, where);
+    if (block.residual_mlp) {
+      check(where, "size of the residual MLP", block.residual_mlp->intermediate_size, kMaxExtent);
+    }
   }
   if (const double count = count_parameters(spec); count > kMaxParameters) {
     fail(ErrorKind::invalid_input, "{}: describes {:.3g} parameters, expected at most {:.3g}",

@@ -4,9 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
+
+#include "core/ops/rope_precision.h"
 
 namespace cadre::model {
 
@@ -31,6 +34,8 @@ struct RopeScaling {
 
 struct RopeSpec {
   double theta = 10000.0;
+  int64_t rotary_dim = 0;  // leading elements of each head that turn; 0 means all
+  ops::RopePrecision precision = ops::RopePrecision::f32;
   RopeScaling scaling = {};
 
   bool operator==(const RopeSpec&) const = default;
@@ -40,6 +45,15 @@ struct RopeSpec {
 enum class QkNorm {
   none,
   full_width,  // one RMS over all heads of the projection, as in OLMoE
+};
+
+// Localized filtering (Yuan 2.0): two causal convolutions of depth two, D -> C -> D, a residual and
+// a norm with an eps of its own.
+struct LocalFilterSpec {
+  int64_t inner_size = 0;  // C
+  double eps = 1e-6;
+
+  bool operator==(const LocalFilterSpec&) const = default;
 };
 
 struct AttentionSpec {
@@ -52,8 +66,17 @@ struct AttentionSpec {
   bool qkv_bias = false;     // on the projections of q, k and v
   bool output_bias = false;  // on the projection of the result
   int64_t window = 0;        // keys that a query sees, itself included; 0 means all
+  // Queries and keys are made of the filtered input, values of the plain one.
+  std::optional<LocalFilterSpec> filter = {};
 
+  int64_t rotary_dim() const { return rope.rotary_dim > 0 ? rope.rotary_dim : head_dim; }
   bool operator==(const AttentionSpec&) const = default;
+};
+
+// What the logits of a router are made of.
+enum class RouterKind {
+  linear,     // W x
+  attention,  // experts attend to each other, see core/ops/attention_router.h (Yuan 2.0-M32)
 };
 
 // Softmax over all experts in f32, then the top_k; dropless.
@@ -61,6 +84,7 @@ struct RouterSpec {
   int64_t num_experts = 0;
   int64_t top_k = 0;
   bool renormalise = false;  // weights of the chosen rescaled to sum to one
+  RouterKind kind = RouterKind::linear;
   // In training the input of the mixture is multiplied by draws from [1 - jitter, 1 + jitter].
   double jitter_noise = 0.0;
 
@@ -106,6 +130,9 @@ struct BlockSpec {
   NormPlacement norm = NormPlacement::before;
   AttentionSpec attention;
   std::variant<MoeSpec, MlpSpec> feed_forward;
+  // The dense-MoE hybrid of Arctic: a = x + attention(norm(x)), then
+  // x = a + residual_mlp(norm(a)) + feed_forward(norm(x)) with the x of before. Norms stand before.
+  std::optional<MlpSpec> residual_mlp = {};
 
   bool operator==(const BlockSpec&) const = default;
 };
@@ -124,6 +151,8 @@ struct ModelSpec {
   int64_t pad_token_id = -1;
   // The load-balancing coefficient of the configuration; training may choose another.
   double router_aux_loss_coef = 0.0;
+  // Where the reader of a configuration departed from it, for whoever opened it to show.
+  std::vector<std::string> notes;
   std::vector<BlockSpec> blocks;
 
   int64_t num_layers() const { return static_cast<int64_t>(blocks.size()); }

@@ -3,13 +3,14 @@
 
 #include "core/base/error.h"
 #include "core/io/json.h"
+#include "model/families/arctic.h"
 #include "model/families/family.h"
 #include "model/families/olmoe.h"
 
 namespace cadre::model {
 namespace {
 
-constexpr std::array kFamilies = {&kOlmoe};
+constexpr std::array kFamilies = {&kArctic, &kOlmoe};
 
 std::string known_architectures() {
   std::string names;

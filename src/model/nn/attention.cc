@@ -19,6 +19,7 @@ Attention::Attention(const model::ModelSpec& model, int64_t layer,
   const auto weight = [&](const char* name) {
     return parameters.tensor(fmt::format("blocks.{}.attention.{}", layer, name));
   };
+  if (spec_.filter) filter_.emplace(model, layer, parameters);
   query_ = weight("query");
   key_ = weight("key");
   value_ = weight("value");
@@ -31,8 +32,9 @@ Attention::Attention(const model::ModelSpec& model, int64_t layer,
 
 Tensor Attention::forward(Context& ctx, const Tensor& x, const ForwardInput& input) const {
   const DType type = x.dtype();
-  Tensor q = ops::linear(ctx, x, query_, type);
-  Tensor k = ops::linear(ctx, x, key_, type);
+  const Tensor filtered = filter_ ? filter_->forward(ctx, x, input) : x;
+  Tensor q = ops::linear(ctx, filtered, query_, type);
+  Tensor k = ops::linear(ctx, filtered, key_, type);
   Tensor v = ops::linear(ctx, x, value_, type);
   if (query_norm_.defined()) {
     q = ops::rms_norm(ctx, q, query_norm_, eps_, type);

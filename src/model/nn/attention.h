@@ -1,12 +1,16 @@
 // Grouped-query self-attention with rotary positions.
 //
-//   q = W_q x, k = W_k x, v = W_v x;  q and k normalised if the spec says so, then turned;
+//   q = W_q f, k = W_k f, v = W_v x;  q and k normalised if the spec says so, then turned;
 //   y = W_o attention(q, k, v)
+//
+// f is x, or local_filter(x) if the spec has one.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "model/nn/forward.h"
+#include "model/nn/local_filter.h"
 #include "model/parameters.h"
 #include "model/spec.h"
 
@@ -26,6 +30,7 @@ class Attention {
   int64_t layer_;
   float eps_;
   std::shared_ptr<const ops::RopeTable> rope_;
+  std::optional<LocalFilter> filter_;
   Tensor query_, key_, value_, output_;
   Tensor query_norm_, key_norm_;  // undefined without QK-norm
 };

@@ -4,11 +4,9 @@
 #pragma once
 
 #include <memory>
-#include <variant>
 
 #include "model/nn/attention.h"
-#include "model/nn/mlp.h"
-#include "model/nn/moe_layer.h"
+#include "model/nn/feed_forward.h"
 
 namespace cadre::nn {
 
@@ -23,16 +21,13 @@ class Block {
                  RouterTrace* trace) const;
 
  private:
-  Tensor add_branch(Context& ctx, const Tensor& x, Tensor branch, const ForwardInput& input,
-                    uint64_t stream) const;
-
   int64_t layer_;
   DType compute_;
   float eps_;
   Tensor attention_norm_;
   Attention attention_;
   Tensor feed_forward_norm_;
-  std::variant<MoeLayer, Mlp> feed_forward_;
+  FeedForward feed_forward_;
 };
 
 }  // namespace cadre::nn

@@ -7,13 +7,14 @@
 
 #include "core/ops/attention.h"
 #include "core/ops/context.h"
+#include "core/ops/local_filter.h"
 #include "core/ops/rope.h"
 #include "core/ops/routing.h"
 
 namespace cadre::nn {
 
-// Keys and values that earlier tokens left. Attention asks for nothing else of a KV cache; whoever
-// runs inference provides one.
+// Keys and values that earlier tokens left, and for local filters the rows of the last token.
+// Attention asks for nothing else of a KV cache; whoever runs inference provides one.
 class KeyValueStore {
  public:
   virtual ~KeyValueStore() = default;
@@ -27,6 +28,13 @@ class KeyValueStore {
   virtual View extend(Context& ctx, int64_t layer, const Tensor& keys, const Tensor& values) = 0;
   // Where each sequence's queries (rows of this step) and keys (rows of the layer's view) lie.
   virtual ops::AttentionSegments segments(int64_t layer) const = 0;
+
+  // For a layer with a local filter: the rows of the token before this step's first of each
+  // sequence, in the order of segments(layer), zeros at the start of a sequence; and the rows of
+  // this step's tokens, of which later steps will ask for some. A store that knows no filters
+  // throws Error(unsupported).
+  virtual ops::LocalFilterRows filter_rows_before(Context& ctx, int64_t layer);
+  virtual void keep_filter_rows(Context& ctx, int64_t layer, const ops::LocalFilterRows& rows);
 };
 
 // Tokens of all sequences lie end to end, [N]: a training batch of packed documents, a prompt read
@@ -35,11 +43,13 @@ struct ForwardInput {
   std::shared_ptr<const std::vector<int32_t>> tokens;  // [N]
   ops::Positions positions;                            // [N]
   ops::AttentionSegments segments;                     // unused with a store, which has its own
-  ops::TokenMask mask;                                 // null if there is no padding
-  KeyValueStore* store = nullptr;                      // null in training
-  bool recompute = false;     // keep one tensor a block and run blocks again on the way back
-  float dropout = 0.0f;       // on the output of each branch, training only
-  uint64_t dropout_seed = 0;  // a new one for each micro-batch
+  // Where local filters start with zeros, if not where attention does; see LocalFilter.
+  ops::AttentionSegments filter_segments;
+  ops::TokenMask mask;             // null if there is no padding
+  KeyValueStore* store = nullptr;  // null in training
+  bool recompute = false;          // keep one tensor a block and run blocks again on the way back
+  float dropout = 0.0f;            // on the output of each branch, training only
+  uint64_t dropout_seed = 0;       // a new one for each micro-batch
 };
 
 // One layer's router in one forward pass. The gradient is shared with the recorded op: fill it

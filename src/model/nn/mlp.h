@@ -1,6 +1,8 @@
 // The dense gated MLP: y = down(silu(gate x) * up x).
 #pragma once
 
+#include <string>
+
 #include "core/ops/context.h"
 #include "model/parameters.h"
 
@@ -9,7 +11,8 @@ namespace cadre::nn {
 // Immutable; holds handles to weights.
 class Mlp {
  public:
-  Mlp(int64_t layer, const model::Parameters& parameters);
+  // `name` is that of the parameters, "blocks.3.mlp".
+  Mlp(const std::string& name, const model::Parameters& parameters);
 
   // x is [N, D] in the compute type, as is the result.
   Tensor forward(Context& ctx, const Tensor& x) const;

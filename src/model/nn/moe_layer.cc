@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/ops/attention_router.h"
 #include "core/ops/dispatch.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/linear.h"
@@ -18,7 +19,9 @@ MoeLayer::MoeLayer(const model::ModelSpec& model, int64_t layer,
 
 Tensor MoeLayer::forward(Context& ctx, const Tensor& x, const ForwardInput& input,
                          RouterTrace* trace) const {
-  const Tensor logits = ops::linear(ctx, ops::cast(ctx, x, DType::f32), router_, DType::f32);
+  Tensor logits = ops::linear(ctx, ops::cast(ctx, x, DType::f32), router_, DType::f32);
+  if (spec_.router.kind == model::RouterKind::attention)
+    logits = ops::attention_router(ctx, logits);
   std::shared_ptr<ops::RouterGradient> gradient;
   if (trace != nullptr && ctx.recording()) {
     if (!trace->gradient) trace->gradient = std::make_shared<ops::RouterGradient>();

@@ -1,7 +1,7 @@
 // The mixture layer: a router sends each token to top_k of E experts and their outputs come back as
 // a weighted sum.
 //
-//   p = softmax(W_r x);  y = sum over the top_k e of  p_e * down_e(silu(gate_e x) * up_e x)
+//   p = softmax(router(x));  y = sum over the top_k e of  p_e * down_e(silu(gate_e x) * up_e x)
 //
 // Dropless: tokens are permuted into ragged groups, one for each expert, and computed as grouped
 // products without padding. Shazeer et al., arXiv:1701.06538; Gale et al., arXiv:2211.15841.
@@ -25,7 +25,7 @@ class MoeLayer {
 
  private:
   model::MoeSpec spec_;
-  Tensor router_;   // [E, D] f32
+  Tensor router_;   // [E, D] f32; [3E, D] of an attention router
   Tensor gate_up_;  // [E, 2F, D]
   Tensor down_;     // [E, D, F]
 };
