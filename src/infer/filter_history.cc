@@ -33,9 +33,8 @@ FilterHistory::FilterHistory(int64_t hidden_size, int64_t inner_size, DType dtyp
     : hidden_size_(hidden_size), inner_size_(inner_size), dtype_(dtype) {}
 
 ops::LocalFilterRows FilterHistory::last(Context& ctx) const {
-  if (length_ == 0)
-    return {ctx.zeros({1, hidden_size_}, dtype_), ctx.zeros({1, inner_size_}, dtype_)};
-  return row(length_ - 1);
+  if (length_ > 0) return row(length_ - 1);
+  return {ctx.zeros({1, hidden_size_}, dtype_), ctx.zeros({1, inner_size_}, dtype_)};
 }
 
 ops::LocalFilterRows FilterHistory::row(int64_t position) const {

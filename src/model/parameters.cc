@@ -66,12 +66,6 @@ void add_attention(ListBuilder& builder, const std::string& block, const Attenti
   }
 }
 
-// The two matrices of a gated MLP that every token meets.
-void add_mlp(ListBuilder& builder, const std::string& name, int64_t width, int64_t hidden_size) {
-  builder.add(name + ".gate_up", {2 * width, hidden_size}, ParameterKind::projection);
-  builder.add(name + ".down", {hidden_size, width}, ParameterKind::projection);
-}
-
 void add_moe(ListBuilder& builder, const std::string& block, const MoeSpec& spec,
              int64_t hidden_size) {
   const int64_t experts = spec.router.num_experts;
