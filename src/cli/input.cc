@@ -32,12 +32,12 @@ std::string read_standard_input() {
 }
 
 text::Tokenizer load_tokenizer(const fs::path& place) {
-  if (!fs::is_directory(place)) return text::Tokenizer::load(place);
-  for (const fs::path& file : {place / "tokenizer.json", place / "latest" / "tokenizer.json"}) {
-    if (fs::exists(file)) return text::Tokenizer::load(file);
+  for (const fs::path& folder : {place, place / "latest"}) {
+    for (const char* file : {"tokenizer.json", "tokenizer.model"}) {
+      if (fs::exists(folder / file)) return text::Tokenizer::load(folder);
+    }
   }
-  fail(ErrorKind::not_found, "{}: holds neither tokenizer.json nor latest/tokenizer.json",
-       place.string());
+  return text::Tokenizer::load(place);
 }
 
 }  // namespace cadre::cli

@@ -12,8 +12,8 @@ namespace cadre::cli {
 // forgotten an argument, or beyond 4 GiB.
 std::string read_standard_input();
 
-// The tokenizer in a file, or in a folder that holds a tokenizer.json (a model, or a run and its
-// latest checkpoint). Throws Error(not_found) naming the places that were looked at.
+// The tokenizer in a file, or in a folder that holds a tokenizer.json or tokenizer.model (a model, or
+// a run and its latest checkpoint). Throws Error(not_found) naming the places that were looked at.
 text::Tokenizer load_tokenizer(const std::filesystem::path& place);
 
 }  // namespace cadre::cli

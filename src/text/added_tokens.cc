@@ -1,39 +1,14 @@
 #include "text/added_tokens.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
 #include <cstring>
 
 #include "core/base/error.h"
+#include "text/char_classes.h"
 #include "text/utf8.h"
 
 namespace cadre::text {
 namespace {
-
-// Unicode's definition of a word character (Technical Standard 18, annex C): Alphabetic, Mark,
-// decimal number, connector punctuation and the two joiners. utf8proc has no Alphabetic property;
-// letters, letter numbers and the circled letters are what it adds to the categories.
-bool is_word_character(char32_t c) {
-  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_PC:
-      return true;
-    default:
-      return c == 0x200c || c == 0x200d || (c >= 0x24b6 && c <= 0x24e9) ||
-             (c >= 0x1f130 && c <= 0x1f149) || (c >= 0x1f150 && c <= 0x1f169) ||
-             (c >= 0x1f170 && c <= 0x1f189);
-  }
-}
 
 bool word_before(std::string_view text, size_t at) {
   return at > 0 && is_word_character(decode_at(text, previous_boundary(text, at)).value);

@@ -1,4 +1,4 @@
-// Byte-pair encoding of one word.
+// Byte-pair encoding of one word, byte by byte.
 //
 // A word begins as the tokens of its bytes. Of all neighbouring pairs that have a merge, the one of
 // lowest rank (the leftmost, among equals) becomes one token, until no pair has a merge. Sennrich,
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "text/merge_table.h"
+#include "text/token_model.h"
 
 namespace cadre::text {
 
@@ -32,35 +33,18 @@ struct BpeSpec {
   std::unordered_map<std::string, int32_t> words;  // bytes of all tokens, if ignore_merges
 };
 
-// Immutable, so threads may share it. A word of n bytes takes O(n log n).
-class BpeModel {
+// The merges in a table, by rank.
+MergeTable merge_table(const std::vector<BpeSpec::Merge>& merges);
+
+// A word of n bytes takes O(n log n).
+class BpeModel : public TokenModel {
  public:
   explicit BpeModel(BpeSpec spec);
 
-  // Memory that calls reuse; one per thread.
-  struct Scratch {
-    struct Symbol {
-      int32_t id;
-      int32_t previous;
-      int32_t next;
-    };
-    struct Candidate {
-      MergeTable::Merge merge;
-      int32_t at;
-    };
-    std::vector<int32_t> ids;
-    std::vector<MergeTable::Merge> merges;
-    std::vector<Symbol> symbols;
-    std::vector<Candidate> heap;
-  };
-
-  // Appends the tokens of the word, which has fewer than 2^31 bytes.
-  void encode(std::string_view word, Scratch& scratch, std::vector<int32_t>& ids) const;
+  void encode(std::string_view word, ModelScratch& scratch,
+              std::vector<int32_t>& ids) const override;
 
  private:
-  void merge_short(Scratch& scratch) const;
-  void merge_long(Scratch& scratch) const;
-
   std::array<int32_t, 256> byte_ids_;
   MergeTable merges_;
   int32_t unknown_id_;

@@ -20,4 +20,13 @@ class CharClasses {
   std::vector<CharClass> table_;  // 0x110000 entries
 };
 
+// Unicode's definition of a word character (Technical Standard 18, annex C): Alphabetic, Mark,
+// decimal number, connector punctuation and the two joiners; \w of regular expressions.
+bool is_word_character(char32_t c);
+
+// What the `tokenizers` library takes for punctuation (general category P, and the characters of
+// ASCII that C calls so) and for marks (category M); newer characters are neither.
+bool is_punctuation(char32_t c);
+bool is_mark(char32_t c);
+
 }  // namespace cadre::text

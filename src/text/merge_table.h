@@ -16,10 +16,11 @@ constexpr uint64_t pair_key(int32_t left, int32_t right) {
 // A hash table with open addressing, read far more often than anything else in this folder.
 class MergeTable {
  public:
-  // rank * 2^32 + id of the merged token: comparing two compares ranks.
+  // rank * 2^32 + id of the merged token; several merges may share a rank.
   using Merge = uint64_t;
   static constexpr Merge kNone = ~0ull;
   static int32_t merged_id(Merge merge) { return static_cast<int32_t>(merge & 0xffffffff); }
+  static uint32_t rank(Merge merge) { return static_cast<uint32_t>(merge >> 32); }
 
   explicit MergeTable(int64_t expected_size) {
     uint64_t slots = 16;

@@ -1,160 +1,139 @@
 #include "text/normalizer.h"
 
-#include <utf8proc.h>
-
-#include <algorithm>
-
-#include "core/base/error.h"
+#include "text/char_classes.h"
 #include "text/utf8.h"
 
 namespace cadre::text {
 namespace {
 
-struct CharRange {
-  char32_t first;
-  char32_t last;
-};
-
-// What utf8proc knows to combine or decompose and Unicode 9 did not: found by asking both for every
-// code point.
-constexpr CharRange kNewer[] = {
-    {0x07fd, 0x07fd},   {0x0898, 0x089f},   {0x08ca, 0x08d3},   {0x09fe, 0x09fe},
-    {0x0c3c, 0x0c3c},   {0x0d3b, 0x0d3c},   {0x0eba, 0x0eba},   {0x1715, 0x1715},
-    {0x1abf, 0x1ace},   {0x1df6, 0x1dfa},   {0x32ff, 0x32ff},   {0xa7f2, 0xa7f4},
-    {0xa82c, 0xa82c},   {0xab69, 0xab69},   {0x10781, 0x10785}, {0x10787, 0x107b0},
-    {0x107b2, 0x107ba}, {0x10d24, 0x10d27}, {0x10eab, 0x10eac}, {0x10efd, 0x10eff},
-    {0x10f46, 0x10f50}, {0x10f82, 0x10f85}, {0x11070, 0x11070}, {0x1133b, 0x1133b},
-    {0x1145e, 0x1145e}, {0x11839, 0x1183a}, {0x11930, 0x11943}, {0x119e0, 0x119e0},
-    {0x11a34, 0x11a34}, {0x11a47, 0x11a47}, {0x11a99, 0x11a99}, {0x11d42, 0x11d45},
-    {0x11d97, 0x11d97}, {0x11f41, 0x11f42}, {0x16ff0, 0x16ff1}, {0x1e030, 0x1e06d},
-    {0x1e08f, 0x1e08f}, {0x1e130, 0x1e136}, {0x1e2ae, 0x1e2ae}, {0x1e2ec, 0x1e2ef},
-    {0x1e4ec, 0x1e4ef}, {0x1f16c, 0x1f16c}, {0x1fbf0, 0x1fbf9}};
-
-bool is_newer(char32_t c) {
-  const auto* range = std::ranges::lower_bound(kNewer, c, {}, &CharRange::last);
-  return range != std::end(kNewer) && range->first <= c;
-}
-
-bool is_between(char32_t c, char32_t first, char32_t last) { return c >= first && c <= last; }
-
-// Whether the form leaves the character alone wherever it stands, except that a character behind it
-// may join it: so the stretch between two such characters, with the first, is normalised alone.
-bool is_inert(char32_t c, NormalForm form) {
-  if (c < 0x80 || (form == NormalForm::nfc && c < 0x300)) return true;
-  if (is_between(c, 0x1100, 0x11ff)) return false;  // jamo join the syllable before them
-  if (is_between(c, 0xac00, 0xd7a3)) return form == NormalForm::nfc || form == NormalForm::nfkc;
-  const utf8proc_property_t* property = utf8proc_get_property(static_cast<utf8proc_int32_t>(c));
-  if (property->combining_class != 0 || property->decomp_seqindex != UINT16_MAX) return is_newer(c);
-  // Characters that join those before them without being marks; in these blocks there are none.
-  const bool may_join =
-      property->comb_index != UINT16_MAX && c >= 0x900 && !is_between(c, 0x3040, 0x30ff);
-  return !may_join || is_newer(c);
-}
-
-size_t inert_prefix(std::string_view text, NormalForm form) {
-  size_t at = 0;
-  while (at < text.size()) {
-    const CodePoint c = decode_at(text, at);
-    if (!is_inert(c.value, form)) return at;
-    at += c.size;
+void append_replaced(const ReplaceStep& step, std::string_view text, std::string& out) {
+  size_t done = 0;
+  for (size_t at = text.find(step.literal); at != std::string_view::npos;
+       at = text.find(step.literal, done)) {
+    out += text.substr(done, at - done);
+    out += step.content;
+    done = at + step.literal.size();
   }
-  return at;
+  out += text.substr(done);
 }
 
-int combining_class(utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; }
-
-void decompose(char32_t c, utf8proc_option_t options, std::vector<utf8proc_int32_t>& out) {
-  utf8proc_int32_t buffer[32];
-  int boundary = 0;
-  const utf8proc_ssize_t count =
-      utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), buffer, 32, options, &boundary);
-  CADRE_CHECK(count >= 0 && count <= 32);
-  out.insert(out.end(), buffer, buffer + count);
-}
-
-// The canonical order of runs of combining marks. utf8proc would sort them itself, but by
-// insertion, and a text of half a million marks in the wrong order is easily written.
-void order_marks(std::vector<utf8proc_int32_t>& chars) {
-  for (size_t at = 0; at < chars.size();) {
-    if (combining_class(chars[at]) == 0) {
-      ++at;
-      continue;
-    }
-    size_t end = at + 1;
-    while (end < chars.size() && combining_class(chars[end]) != 0) ++end;
-    if (end - at > 1) {
-      std::stable_sort(chars.begin() + static_cast<std::ptrdiff_t>(at),
-                       chars.begin() + static_cast<std::ptrdiff_t>(end),
-                       [](utf8proc_int32_t a, utf8proc_int32_t b) {
-                         return combining_class(a) < combining_class(b);
-                       });
-    }
-    at = end;
+void append_matches_replaced(const ReplaceStep& step, std::string_view text, RegexScratch& regex,
+                             std::string& out) {
+  size_t done = 0;
+  Regex::Iterator matches(*step.pattern, text, regex);
+  for (Regex::Match match{}; matches.next(match); done = match.end) {
+    out += text.substr(done, match.begin - done);
+    out += step.content;
   }
+  out += text.substr(done);
 }
 
-void append_normalized(std::string_view text, NormalForm form, std::string& out) {
-  const bool compatible = form == NormalForm::nfkc || form == NormalForm::nfkd;
-  const bool compose = form == NormalForm::nfc || form == NormalForm::nfkc;
-  int options = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE;
-  if (compatible) options |= UTF8PROC_COMPAT;
-  std::vector<utf8proc_int32_t> chars;
-  chars.reserve(text.size());
+std::string_view stripped(const StripStep& step, std::string_view text) {
+  while (step.left && !text.empty()) {
+    const CodePoint c = decode_at(text, 0);
+    if (!is_white_space(c.value)) break;
+    text.remove_prefix(c.size);
+  }
+  while (step.right && !text.empty()) {
+    const size_t last = previous_boundary(text, text.size());
+    if (!is_white_space(decode_at(text, last).value)) break;
+    text = text.substr(0, last);
+  }
+  return text;
+}
+
+bool nmt_leaves_out(char32_t c) {
+  return (c >= 0x1 && c <= 0x8) || c == 0xb || (c >= 0xe && c <= 0x1f) || c == 0x7f || c == 0x8f ||
+         c == 0x9f;
+}
+
+bool nmt_is_space(char32_t c) {
+  return c == 0x9 || c == 0xa || c == 0xc || c == 0xd || c == 0x1680 ||
+         (c >= 0x200b && c <= 0x200f) || c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xfeff ||
+         c == 0xfffd;
+}
+
+template <typename Visit>
+void for_each_character(std::string_view text, const Visit& visit) {
   for (size_t at = 0; at < text.size();) {
     const CodePoint c = decode_at(text, at);
-    decompose(c.value, static_cast<utf8proc_option_t>(options), chars);
+    visit(c.value, text.substr(at, c.size));
     at += c.size;
   }
-  order_marks(chars);
-  auto count = static_cast<utf8proc_ssize_t>(chars.size());
-  if (compose) {
-    const auto composing = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-    count = utf8proc_normalize_utf32(chars.data(), count, composing);
-    CADRE_CHECK(count >= 0);
-  }
-  for (utf8proc_ssize_t i = 0; i < count; ++i) append_utf8(static_cast<char32_t>(chars[i]), out);
 }
 
-// Normalises only the stretches that need it, each with the character before it.
-void normalize(std::string_view text, NormalForm form, std::string& out) {
-  while (!text.empty()) {
-    size_t begin = inert_prefix(text, form);
-    if (begin == text.size()) {
-      out += text;
-      return;
-    }
-    if (begin > 0) {
-      const size_t before = previous_boundary(text, begin);
-      if (!is_newer(decode_at(text, before).value)) begin = before;
-    }
-    out += text.substr(0, begin);
-    text.remove_prefix(begin);
-    size_t end = decode_at(text, 0).size;
-    while (end < text.size()) {
-      const CodePoint c = decode_at(text, end);
-      if (is_inert(c.value, form)) break;
-      end += c.size;
-    }
-    append_normalized(text.substr(0, end), form, out);
-    text.remove_prefix(end);
+// One step: gives the text back if there is nothing to do, else `out`.
+struct Application {
+  std::string_view text;
+  bool at_start;
+  std::string& out;
+  std::optional<RegexScratch>& regex;
+
+  std::string_view operator()(NormalForm form) const {
+    if (is_normal(text, form)) return text;
+    append_normal(text, form, out);
+    return out;
   }
-}
+  std::string_view operator()(const PrependStep& step) const {
+    if (text.empty()) return text;
+    out += step.text;
+    out += text;
+    return out;
+  }
+  std::string_view operator()(const ReplaceStep& step) const {
+    if (step.pattern) {
+      if (!regex) regex.emplace();
+      append_matches_replaced(step, text, *regex, out);
+      return out;
+    }
+    if (step.literal.empty() || text.find(step.literal) == std::string_view::npos) return text;
+    append_replaced(step, text, out);
+    return out;
+  }
+  std::string_view operator()(const LowercaseStep&) const {
+    append_lower(text, out);
+    return out;
+  }
+  std::string_view operator()(const StripAccentsStep&) const {
+    for_each_character(text, [&](char32_t c, std::string_view bytes) {
+      if (!is_mark(c)) out += bytes;
+    });
+    return out;
+  }
+  std::string_view operator()(const NmtStep&) const {
+    for_each_character(text, [&](char32_t c, std::string_view bytes) {
+      if (!nmt_leaves_out(c)) out += nmt_is_space(c) ? " " : bytes;
+    });
+    return out;
+  }
+  std::string_view operator()(const StripStep& step) const { return stripped(step, text); }
+  std::string_view operator()(const CharsMapStep& step) const {
+    step.map->rewrite_graphemes(text, out);
+    return out;
+  }
+  std::string_view operator()(const SentencePieceStep& step) const {
+    append_sentencepiece(step, text, at_start, out);
+    return out;
+  }
+};
 
 }  // namespace
 
-std::string_view Normalizer::apply(std::string_view text, std::string& storage) const {
-  std::string result;
-  bool changed = false;
-  for (NormalForm form : forms_) {
-    const std::string_view current = changed ? std::string_view(storage) : text;
-    if (inert_prefix(current, form) == current.size()) continue;
-    result.clear();
-    result.reserve(current.size() + current.size() / 8);
-    normalize(current, form, result);
-    storage.swap(result);
-    changed = true;
+std::string_view Normalizer::apply(std::string_view text, bool at_start, Scratch& scratch) const {
+  std::string_view current = text;
+  for (const NormalizerStep& step : steps_) {
+    scratch.next_.clear();
+    scratch.next_.reserve(current.size() + current.size() / 8);
+    const std::string_view result =
+        std::visit(Application{current, at_start, scratch.next_, scratch.regex_}, step);
+    if (result.data() == scratch.next_.data()) {
+      scratch.text_.swap(scratch.next_);
+      current = scratch.text_;
+    } else {
+      current = result;
+    }
   }
-  return changed ? std::string_view(storage) : text;
+  return current;
 }
 
 }  // namespace cadre::text

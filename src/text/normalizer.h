@@ -1,32 +1,93 @@
-// Unicode normalisation of text before it is tokenised.
+// What happens to text before it is cut into words: steps, one after the other.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
+
+#include "text/chars_map.h"
+#include "text/piece_trie.h"
+#include "text/regex.h"
+#include "text/unicode_forms.h"
 
 namespace cadre::text {
 
-// The forms of Unicode Standard Annex 15.
-enum class NormalForm { nfc, nfd, nfkc, nfkd };
+// Puts a text before all that is not empty.
+struct PrependStep {
+  std::string text;
+};
 
-// Applies forms one after the other; an empty list leaves text alone. Characters that joined Unicode
-// after version 9 are left as they are, for that is the edition whose tables the `tokenizers`
-// library has, and the tokens of published models were made with. Immutable, so threads may share
-// it. Linear in the length of the text up to the sorting of combining marks, whatever the
-// text (n log n for a run of n marks).
+// Puts `content` wherever the literal, or the pattern if there is one, is found.
+struct ReplaceStep {
+  std::string literal;
+  std::optional<Regex> pattern;
+  std::string content;
+};
+
+struct LowercaseStep {};
+struct StripAccentsStep {};  // leaves marks out
+struct NmtStep {};           // leaves control characters out, other kinds of spaces become spaces
+
+// Takes white space away at the beginning and at the end.
+struct StripStep {
+  bool left;
+  bool right;
+};
+
+// Rewrites characters by a table, grapheme by grapheme (CharsMap::rewrite_graphemes).
+struct CharsMapStep {
+  std::shared_ptr<const CharsMap> map;
+};
+
+// All that SentencePiece does to a text: rewrites characters by the longest match of a table, takes
+// extra spaces away, puts one before the text, and writes them as U+2581. User-defined pieces in
+// the text stay as they are.
+struct SentencePieceStep {
+  std::shared_ptr<const CharsMap> map;            // null: characters stay
+  std::shared_ptr<const PieceTrie> user_defined;  // null: there are none
+  bool remove_extra_whitespaces;
+  bool add_dummy_prefix;
+  bool prefix_every_stretch;  // else only where the whole text begins
+  bool escape_whitespaces;
+};
+
+using NormalizerStep =
+    std::variant<NormalForm, PrependStep, ReplaceStep, LowercaseStep, StripAccentsStep, NmtStep,
+                 StripStep, CharsMapStep, SentencePieceStep>;
+
+// Immutable, so threads may share it. Linear in the length of the text, but for order among marks
+// (unicode_forms.h) and patterns.
 class Normalizer {
  public:
-  explicit Normalizer(std::vector<NormalForm> forms = {}) : forms_(std::move(forms)) {}
+  explicit Normalizer(std::vector<NormalizerStep> steps = {}) : steps_(std::move(steps)) {}
 
-  bool changes_nothing() const { return forms_.empty(); }
+  bool changes_nothing() const { return steps_.empty(); }
 
-  // The normalised text: a view of `text` itself if that is normal already by a quick look, else of
-  // `storage`, which is overwritten. The text must be valid UTF-8.
-  std::string_view apply(std::string_view text, std::string& storage) const;
+  // Memory that calls reuse; one per thread.
+  class Scratch;
+
+  // The normalised text: a view of `text` itself if a quick look finds nothing to do, else of the
+  // scratch. The text must be valid UTF-8; at_start says that it is the beginning of a whole text
+  // rather than a stretch behind a token. Errors as Regex::find.
+  std::string_view apply(std::string_view text, bool at_start, Scratch& scratch) const;
 
  private:
-  std::vector<NormalForm> forms_;
+  std::vector<NormalizerStep> steps_;
 };
+
+class Normalizer::Scratch {
+ private:
+  friend class Normalizer;
+  std::string text_;
+  std::string next_;
+  std::optional<RegexScratch> regex_;  // made when a step needs it
+};
+
+// Appends the text as the step has it; used by Normalizer, here for tests.
+void append_sentencepiece(const SentencePieceStep& step, std::string_view text, bool at_start,
+                          std::string& out);
 
 }  // namespace cadre::text

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "text/byte_level.h"
 #include "text/gpt2_scanner.h"
+#include "text/sentencepiece_model.h"
 #include "text/utf8.h"
 
 namespace cadre::text {
@@ -43,72 +45,165 @@ std::vector<Stretch> arrange(std::vector<Stretch> stretches, SplitBehavior behav
 
 }  // namespace
 
-void PreTokenizer::for_each_word(std::string_view text, Scratch& scratch,
-                                 const Visitor& visit) const {
-  run(0, text, scratch, visit);
-}
+// One text on its way through the steps.
+class PreTokenizer::Run {
+ public:
+  Run(const PreTokenizer& owner, Scratch& scratch, const Visitor& visit)
+      : steps_(owner.steps_), classes_(*owner.classes_), scratch_(scratch), visit_(visit) {}
 
-void PreTokenizer::run(size_t step, std::string_view text, Scratch& scratch,
-                       const Visitor& visit) const {
-  if (text.empty()) return;
-  if (step == steps_.size()) return visit(text);
-  if (const auto* s = std::get_if<SplitStep>(&steps_[step])) {
-    split(*s, step + 1, text, scratch, visit);
-  } else if (const auto* d = std::get_if<DigitsStep>(&steps_[step])) {
-    digits(*d, step + 1, text, scratch, visit);
-  } else {
-    byte_level(std::get<ByteLevelStep>(steps_[step]), step + 1, text, scratch, visit);
-  }
-}
+  // A piece in front of a step: where it came from and what has become of it.
+  struct Piece {
+    std::string_view text;
+    bool at_start;  // of the whole text
+    bool written;   // bytes are written as characters (byte_level.h)
 
-void PreTokenizer::split(const SplitStep& step, size_t next, std::string_view text,
-                         Scratch& scratch, const Visitor& visit) const {
-  if (!scratch.regex_) scratch.regex_.emplace();
-  std::vector<Stretch> stretches;
-  size_t done = 0;
-  Regex::Iterator matches(step.regex, text, *scratch.regex_);
-  for (Regex::Match match{}; matches.next(match); done = match.end) {
-    if (done != match.begin) stretches.push_back({done, match.begin, step.invert});
-    stretches.push_back({match.begin, match.end, !step.invert});
-  }
-  if (done != text.size()) stretches.push_back({done, text.size(), step.invert});
-  for (const Stretch& s : arrange(std::move(stretches), step.behavior)) {
-    run(next, text.substr(s.begin, s.end - s.begin), scratch, visit);
-  }
-}
+    Piece part(size_t begin, size_t end) const {
+      return {text.substr(begin, end - begin), at_start && begin == 0, written};
+    }
+  };
 
-void PreTokenizer::digits(const DigitsStep& step, size_t next, std::string_view text,
-                          Scratch& scratch, const Visitor& visit) const {
-  size_t begin = 0;
-  bool in_number = false;
-  for (size_t at = 0; at < text.size();) {
-    const CodePoint c = decode_at(text, at);
-    const bool number = (*classes_)[c.value] == CharClass::number;
-    if (number != in_number || (number && step.individual_digits)) {
-      run(next, text.substr(begin, at - begin), scratch, visit);
+  void go(size_t step, Piece piece) {
+    if (piece.text.empty()) return;
+    if (step < steps_.size()) {
+      std::visit([&](const auto& s) { apply(s, step + 1, piece); }, steps_[step]);
+    } else if (piece.written) {
+      visit_(*written_to_bytes(piece.text));
+    } else {
+      visit_(piece.text);
+    }
+  }
+
+ private:
+  void apply(const SplitStep& step, size_t next, Piece piece) {
+    if (!scratch_.regex_) scratch_.regex_.emplace();
+    std::vector<Stretch> stretches;
+    size_t done = 0;
+    Regex::Iterator matches(step.regex, piece.text, *scratch_.regex_);
+    for (Regex::Match match{}; matches.next(match); done = match.end) {
+      if (done != match.begin) stretches.push_back({done, match.begin, step.invert});
+      stretches.push_back({match.begin, match.end, !step.invert});
+    }
+    if (done != piece.text.size()) stretches.push_back({done, piece.text.size(), step.invert});
+    pass_on(std::move(stretches), step.behavior, next, piece);
+  }
+
+  // Cuts at runs of characters, or at each character, that are in a set.
+  template <typename IsIn>
+  void cut_at(bool each, SplitBehavior behavior, size_t next, Piece piece, const IsIn& is_in) {
+    std::vector<Stretch> stretches;
+    for (size_t at = 0; at < piece.text.size();) {
+      const CodePoint c = decode_at(piece.text, at);
+      const bool match = is_in(c.value);
+      const size_t end = at + c.size;
+      if (stretches.empty() || stretches.back().match != match || (match && each)) {
+        stretches.push_back({at, end, match});
+      } else {
+        stretches.back().end = end;
+      }
+      at = end;
+    }
+    pass_on(std::move(stretches), behavior, next, piece);
+  }
+
+  void pass_on(std::vector<Stretch> stretches, SplitBehavior behavior, size_t next, Piece piece) {
+    for (const Stretch& s : arrange(std::move(stretches), behavior)) {
+      go(next, piece.part(s.begin, s.end));
+    }
+  }
+
+  void apply(const DigitsStep& step, size_t next, Piece piece) {
+    cut_at(step.individual_digits, SplitBehavior::isolated, next, piece,
+           [&](char32_t c) { return classes_[c] == CharClass::number; });
+  }
+
+  void apply(const PunctuationStep& step, size_t next, Piece piece) {
+    cut_at(true, step.behavior, next, piece, is_punctuation);
+  }
+
+  void apply(const DelimiterStep& step, size_t next, Piece piece) {
+    cut_at(true, SplitBehavior::removed, next, piece,
+           [&](char32_t c) { return c == step.delimiter; });
+  }
+
+  void apply(const WhitespaceStep& step, size_t next, Piece piece) {
+    const auto kind_of = [&](char32_t c) {
+      if (is_white_space(c)) return 0;
+      return step.punctuation && !is_word_character(c) ? 2 : 1;
+    };
+    size_t begin = 0;
+    int kind = 0;
+    for (size_t at = 0; at < piece.text.size();) {
+      const CodePoint c = decode_at(piece.text, at);
+      if (const int here = kind_of(c.value); here != kind) {
+        if (kind != 0) go(next, piece.part(begin, at));
+        begin = at;
+        kind = here;
+      }
+      at += c.size;
+    }
+    if (kind != 0) go(next, piece.part(begin, piece.text.size()));
+  }
+
+  void apply(const MetaspaceStep& step, size_t next, Piece piece) {
+    std::string marked;
+    marked.reserve(piece.text.size() + piece.text.size() / 2);
+    for (char c : piece.text) c == ' ' ? marked += step.mark : marked += c;
+    const bool prepend = step.prepend == MetaspaceStep::Prepend::always ||
+                         (step.prepend == MetaspaceStep::Prepend::first && piece.at_start);
+    if (prepend && !marked.starts_with(step.mark)) marked.insert(0, step.mark);
+    piece.text = marked;
+    if (!step.split) return go(next, piece);
+    size_t begin = 0;
+    while (begin < marked.size()) {
+      const size_t end = std::min(marked.find(step.mark, begin + 1), marked.size());
+      go(next, piece.part(begin, end));
+      begin = end;
+    }
+  }
+
+  void apply(const MarkCutStep&, size_t next, Piece piece) {
+    const std::string_view text = piece.text;
+    size_t begin = 0;
+    for (size_t at = text.find(kSpaceMark, 1); at != std::string_view::npos;
+         at = text.find(kSpaceMark, at + kSpaceMark.size())) {
+      if (text.substr(0, at).ends_with(kSpaceMark)) continue;
+      go(next, piece.part(begin, at));
       begin = at;
     }
-    in_number = number;
-    at += c.size;
+    go(next, piece.part(begin, text.size()));
   }
-  run(next, text.substr(begin), scratch, visit);
-}
 
-void PreTokenizer::byte_level(const ByteLevelStep& step, size_t next, std::string_view text,
-                              Scratch& scratch, const Visitor& visit) const {
-  std::string with_space;
-  if (step.add_prefix_space && text.front() != ' ') {
-    with_space.reserve(text.size() + 1);
-    with_space += ' ';
-    with_space += text;
-    text = with_space;
+  void apply(const ByteLevelStep& step, size_t next, Piece piece) {
+    std::string with_space;
+    if (step.add_prefix_space && piece.text.front() != ' ') {
+      with_space.reserve(piece.text.size() + 1);
+      with_space += ' ';
+      with_space += piece.text;
+      piece.text = with_space;
+    }
+    // At the end of the way, bytes need not be written first.
+    const auto pass = [&](Piece word) {
+      if (next == steps_.size() || word.written) return go(next, word);
+      const std::string characters = bytes_to_written(word.text);
+      go(next, {characters, word.at_start, true});
+    };
+    if (!step.use_regex) return pass(piece);
+    for (size_t at = 0; at < piece.text.size();) {
+      const size_t end = gpt2_word_end(classes_, piece.text, at);
+      pass(piece.part(at, end));
+      at = end;
+    }
   }
-  if (!step.use_regex) return run(next, text, scratch, visit);
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = gpt2_word_end(*classes_, text, at);
-    run(next, text.substr(at, end - at), scratch, visit);
-    at = end;
-  }
+
+  const std::vector<PreTokenizerStep>& steps_;
+  const CharClasses& classes_;
+  Scratch& scratch_;
+  const Visitor& visit_;
+};
+
+void PreTokenizer::for_each_word(std::string_view text, bool at_start, Scratch& scratch,
+                                 const Visitor& visit) const {
+  Run(*this, scratch, visit).go(0, {text, at_start, false});
 }
 
 }  // namespace cadre::text

@@ -29,37 +29,65 @@ struct DigitsStep {
   bool individual_digits;
 };
 
-// GPT-2's words, and optionally a space before each piece that does not begin with one.
+// Cuts at each character of punctuation.
+struct PunctuationStep {
+  SplitBehavior behavior;
+};
+
+// Cuts at white space, which goes; `punctuation` also cuts between word characters and others.
+struct WhitespaceStep {
+  bool punctuation;
+};
+
+// Cuts at a character, which goes.
+struct DelimiterStep {
+  char32_t delimiter;
+};
+
+// Writes spaces as `mark`, puts one before the piece if there is none, and cuts before each.
+struct MetaspaceStep {
+  enum class Prepend { always, first, never };  // first: before the beginning of the whole text
+  std::string mark;
+  Prepend prepend;
+  bool split;
+};
+
+// GPT-2's words, and optionally a space before each piece that does not begin with one. Steps
+// behind it see bytes as written (byte_level.h).
 struct ByteLevelStep {
   bool add_prefix_space;
   bool use_regex;
 };
 
-using PreTokenizerStep = std::variant<SplitStep, DigitsStep, ByteLevelStep>;
+// Cuts before a run of marks (U+2581) where no token can reach across, which changes no token but
+// makes words that are short and come again. Nothing reaches across where no token has a mark
+// behind another character.
+struct MarkCutStep {};
 
-// Steps applied one after the other, each to every piece of the one before. Immutable, so threads
-// may share it.
+using PreTokenizerStep = std::variant<SplitStep, DigitsStep, PunctuationStep, WhitespaceStep,
+                                      DelimiterStep, MetaspaceStep, ByteLevelStep, MarkCutStep>;
+
+// Steps applied one after the other, each to every piece of the one before. If one of them is
+// ByteLevel, words are bytes, else text. Immutable, so threads may share it.
 class PreTokenizer {
  public:
   PreTokenizer(std::vector<PreTokenizerStep> steps, std::shared_ptr<const CharClasses> classes)
       : steps_(std::move(steps)), classes_(std::move(classes)) {}
 
+  const std::vector<PreTokenizerStep>& steps() const { return steps_; }
+
   // Memory that calls reuse; one per thread.
   class Scratch;
 
   // Calls visit with each word in order; words are not empty and are views that live as long as
-  // the call of visit. The text must be valid UTF-8. Errors as Regex::find.
+  // the call of visit. The text must be valid UTF-8; at_start says that it is the beginning of a
+  // whole text. Errors as Regex::find.
   using Visitor = std::function<void(std::string_view word)>;
-  void for_each_word(std::string_view text, Scratch& scratch, const Visitor& visit) const;
+  void for_each_word(std::string_view text, bool at_start, Scratch& scratch,
+                     const Visitor& visit) const;
 
  private:
-  void run(size_t step, std::string_view text, Scratch& scratch, const Visitor& visit) const;
-  void split(const SplitStep& step, size_t next, std::string_view text, Scratch& scratch,
-             const Visitor& visit) const;
-  void digits(const DigitsStep& step, size_t next, std::string_view text, Scratch& scratch,
-              const Visitor& visit) const;
-  void byte_level(const ByteLevelStep& step, size_t next, std::string_view text, Scratch& scratch,
-                  const Visitor& visit) const;
+  class Run;
 
   std::vector<PreTokenizerStep> steps_;
   std::shared_ptr<const CharClasses> classes_;

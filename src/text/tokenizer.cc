@@ -28,10 +28,10 @@ size_t slots_for(size_t text_bytes) {
 struct EncodeWorkspace::State {
   std::shared_ptr<const Tokenizer::Data> owner;  // whose words are in the cache
   WordCache cache;
+  Normalizer::Scratch normalizer;
   PreTokenizer::Scratch pre_tokenizer;
-  BpeModel::Scratch model;
+  ModelScratch model;
   std::string repaired;
-  std::string normalized;
   std::vector<AddedTokenMatcher::Piece> raw_pieces;
   std::vector<AddedTokenMatcher::Piece> normalized_pieces;
 };
@@ -45,9 +45,9 @@ namespace {
 
 // One call of encode: what it reads, where it writes.
 struct Encoding {
-  const BpeModel& model;
+  const TokenModel& model;
   WordCache& cache;
-  BpeModel::Scratch& scratch;
+  ModelScratch& scratch;
   std::vector<int32_t>& ids;
 
   void word(std::string_view word) {
@@ -69,15 +69,22 @@ struct Encoding {
 
 }  // namespace
 
-Tokenizer Tokenizer::load(const std::filesystem::path& file) {
-  return from_json(read_text_file(file), file.string());
-}
+const std::vector<TokenizerFile>& Tokenizer::files() const { return data_->files; }
 
-const std::string& Tokenizer::to_json() const { return data_->json; }
+const std::string& Tokenizer::to_json() const {
+  if (data_->files.empty() || !data_->files[0].content.starts_with('{')) {
+    fail(ErrorKind::unsupported, "tokenizer: its vocabulary does not come from a tokenizer.json");
+  }
+  return data_->files[0].content;
+}
 
 void Tokenizer::save(const std::filesystem::path& file) const {
-  write_file_atomically(file, data_->json);
+  if (data_->files.empty())
+    fail(ErrorKind::unsupported, "{}: this tokenizer has no file", file.string());
+  write_file_atomically(file, data_->files[0].content);
 }
+
+const TokenizerSummary& Tokenizer::summary() const { return data_->summary; }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
   EncodeWorkspace workspace;
@@ -103,7 +110,7 @@ void Tokenizer::encode(std::string_view text, EncodeOptions options, EncodeWorks
     text = state.repaired;
   }
   if (options.add_special_tokens) ids.insert(ids.end(), data_->before.begin(), data_->before.end());
-  Encoding encoding = {data_->model, state.cache, state.model, ids};
+  Encoding encoding = {*data_->model, state.cache, state.model, ids};
   const PreTokenizer::Visitor visit = [&](std::string_view word) { encoding.word(word); };
   data_->raw_tokens.cut(text, options.parse_special, state.raw_pieces);
   for (const AddedTokenMatcher::Piece& raw : state.raw_pieces) {
@@ -111,27 +118,44 @@ void Tokenizer::encode(std::string_view text, EncodeOptions options, EncodeWorks
       ids.push_back(raw.id);
       continue;
     }
-    const std::string_view normal = data_->normalizer.apply(raw.text, state.normalized);
+    bool at_start = raw.text.data() == text.data();
+    const std::string_view normal = data_->normalizer.apply(raw.text, at_start, state.normalizer);
     data_->normalized_tokens.cut(normal, options.parse_special, state.normalized_pieces);
     for (const AddedTokenMatcher::Piece& piece : state.normalized_pieces) {
       if (piece.id >= 0) {
         ids.push_back(piece.id);
       } else {
-        data_->pre_tokenizer.for_each_word(piece.text, state.pre_tokenizer, visit);
+        data_->pre_tokenizer.for_each_word(piece.text, at_start, state.pre_tokenizer, visit);
       }
+      at_start = false;
     }
   }
   if (options.add_special_tokens) ids.insert(ids.end(), data_->after.begin(), data_->after.end());
 }
 
+namespace {
+
+TokenText text_of(const Piece& piece) {
+  return {.bytes = piece.bytes,
+          .written = piece.written,
+          .byte = piece.byte,
+          .shown_as_is = piece.shown_as_is};
+}
+
+}  // namespace
+
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
-  std::string bytes;
-  for (int32_t id : ids) {
-    if (!(skip_special && is_special(id))) bytes += token_bytes(id);
-  }
-  if (is_valid_utf8(bytes)) return bytes;
   std::string text;
-  append_repaired(bytes, text);
+  TokenDecoder decoder(data_->decoder, /*prompt=*/false);
+  for (int32_t id : ids) {
+    if (id < 0 || id >= vocab_size() || !data_->pieces[id].present) continue;
+    if (skip_special && is_special(id)) {
+      decoder.skip(text);
+    } else {
+      decoder.push(text_of(data_->pieces[id]), text);
+    }
+  }
+  decoder.finish(text);
   return text;
 }
 
@@ -175,20 +199,30 @@ std::vector<int32_t> Tokenizer::special_ids() const {
 
 const std::vector<std::string>& Tokenizer::notes() const { return data_->notes; }
 
+StreamDecoder::StreamDecoder(Tokenizer tokenizer, bool skip_special)
+    : tokenizer_(std::move(tokenizer)),
+      skip_special_(skip_special),
+      decoder_(std::make_unique<TokenDecoder>(tokenizer_.data_->decoder, /*prompt=*/true)) {}
+
+StreamDecoder::StreamDecoder(StreamDecoder&&) noexcept = default;
+StreamDecoder& StreamDecoder::operator=(StreamDecoder&&) noexcept = default;
+StreamDecoder::~StreamDecoder() = default;
+
 std::string StreamDecoder::push(int32_t id) {
-  if (skip_special_ && tokenizer_.is_special(id)) return {};
-  pending_ += tokenizer_.token_bytes(id);
   std::string text;
-  const size_t ready = complete_prefix(pending_);
-  append_repaired(std::string_view(pending_).substr(0, ready), text);
-  pending_.erase(0, ready);
+  const std::vector<Piece>& pieces = tokenizer_.data_->pieces;
+  if (id < 0 || id >= tokenizer_.vocab_size() || !pieces[id].present) return text;
+  if (skip_special_ && pieces[id].special) {
+    decoder_->skip(text);
+  } else {
+    decoder_->push(text_of(pieces[id]), text);
+  }
   return text;
 }
 
 std::string StreamDecoder::finish() {
   std::string text;
-  append_repaired(pending_, text);
-  pending_.clear();
+  decoder_->finish(text);
   return text;
 }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "text/byte_level.h"
+#include "text/char_bpe_model.h"
 #include "text/tokenizer_reader.h"
 #include "text/utf8.h"
 
@@ -72,12 +73,81 @@ std::vector<BpeSpec::Merge> read_merges(const JsonField& field, const Tokenizer:
   return merges;
 }
 
+// Whether no merge makes a token with U+2581 behind another character, so that no token reaches
+// across the beginning of a run of them. Tokens of bytes and the unknown token stand for any
+// character, so with merges of these nobody knows.
+bool marks_begin_tokens(const std::vector<BpeSpec::Merge>& merges, const Tokenizer::Data& data) {
+  if (!data.ids.contains(std::string(kSpaceMark))) return false;
+  for (const BpeSpec::Merge& merge : merges) {
+    const std::string& left = data.pieces[merge.left].written;
+    const std::string& right = data.pieces[merge.right].written;
+    if (right.starts_with(kSpaceMark) && !left.ends_with(kSpaceMark)) return false;
+  }
+  return true;
+}
+
+int32_t read_unknown(const JsonField& field, const Tokenizer::Data& data) {
+  const auto unknown = field.find("unk_token");
+  if (!unknown) return -1;
+  const auto found = data.ids.find(unknown->text());
+  if (found == data.ids.end()) {
+    unknown->corrupt(fmt::format("\"{}\" is not in the vocabulary", unknown->text()));
+  }
+  return found->second;
+}
+
+std::unique_ptr<const TokenModel> byte_model(const JsonField& field,
+                                             std::vector<BpeSpec::Merge> merges,
+                                             const Tokenizer::Data& data) {
+  BpeSpec spec;
+  spec.merges = std::move(merges);
+  spec.unknown_id = read_unknown(field, data);
+  spec.fuse_unknown = field.flag_or("fuse_unk", false);
+  spec.ignore_merges = field.flag_or("ignore_merges", false);
+  const auto alphabet = byte_level_alphabet();
+  bool complete = true;
+  for (int byte = 0; byte < 256; ++byte) {
+    std::string written;
+    append_utf8(alphabet[byte], written);
+    const auto found = data.ids.find(written);
+    spec.byte_ids[byte] = found == data.ids.end() ? -1 : found->second;
+    complete &= spec.byte_ids[byte] >= 0;
+  }
+  // With all bytes in the vocabulary, fallback (to tokens of another form) is never needed.
+  if (field.flag_or("byte_fallback", false) && !complete) {
+    field.at("byte_fallback").unsupported("is true behind ByteLevel without all 256 bytes");
+  }
+  if (spec.ignore_merges) {
+    for (const auto& [written, id] : data.ids) {
+      if (auto bytes = written_to_bytes(written)) spec.words.emplace(std::move(*bytes), id);
+    }
+  }
+  return std::make_unique<const BpeModel>(std::move(spec));
+}
+
+std::unique_ptr<const TokenModel> character_model(const JsonField& field,
+                                                  std::vector<BpeSpec::Merge> merges,
+                                                  const Tokenizer::Data& data) {
+  CharBpeSpec spec;
+  spec.merges = std::move(merges);
+  spec.unknown_id = read_unknown(field, data);
+  spec.fuse_unknown = field.flag_or("fuse_unk", false);
+  spec.ignore_merges = field.flag_or("ignore_merges", false);
+  spec.byte_ids.fill(-1);
+  if (field.flag_or("byte_fallback", false)) spec.byte_ids = byte_fallback_ids(data);
+  for (const auto& [written, id] : data.ids) {
+    if (written.empty()) continue;
+    const CodePoint c = decode_at(written, 0);
+    if (static_cast<size_t>(c.size) == written.size()) spec.char_ids.set(c.value, id);
+  }
+  if (spec.ignore_merges) spec.words = data.ids;
+  return std::make_unique<const CharBpeModel>(std::move(spec));
+}
+
 }  // namespace
 
-void read_model(const JsonField& field, Tokenizer::Data& data) {
-  // The first files of GPT-2 have no type.
-  const std::string type = field.text_or("type", "BPE");
-  if (type != "BPE") field.unsupported(fmt::format("model \"{}\"", type));
+void read_bpe(const JsonField& field, bool byte_level, std::vector<PreTokenizerStep>& steps,
+              Tokenizer::Data& data) {
   field.expect_only({"type", "dropout", "unk_token", "continuing_subword_prefix",
                      "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges", "vocab",
                      "merges"});
@@ -88,34 +158,19 @@ void read_model(const JsonField& field, Tokenizer::Data& data) {
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     if (!field.text_or(key, "").empty()) field.at(key).unsupported("is set, expected null");
   }
-  if (field.flag_or("byte_fallback", false)) {
-    field.at("byte_fallback").unsupported("is true, expected false");
-  }
   read_vocab(field.at("vocab"), data);
-  BpeSpec spec;
-  spec.merges = read_merges(field.at("merges"), data);
-  spec.fuse_unknown = field.flag_or("fuse_unk", false);
-  spec.ignore_merges = field.flag_or("ignore_merges", false);
-  if (const auto unknown = field.find("unk_token")) {
-    const auto found = data.ids.find(unknown->text());
-    if (found == data.ids.end()) {
-      unknown->corrupt(fmt::format("\"{}\" is not in the vocabulary", unknown->text()));
-    }
-    spec.unknown_id = found->second;
+  std::vector<BpeSpec::Merge> merges = read_merges(field.at("merges"), data);
+  if (byte_level) {
+    data.summary.model = "byte-level BPE";
+    data.model = byte_model(field, std::move(merges), data);
+    return;
   }
-  const auto alphabet = byte_level_alphabet();
-  for (int byte = 0; byte < 256; ++byte) {
-    std::string written;
-    append_utf8(alphabet[byte], written);
-    const auto found = data.ids.find(written);
-    spec.byte_ids[byte] = found == data.ids.end() ? -1 : found->second;
+  data.summary.model =
+      field.flag_or("byte_fallback", false) ? "BPE with byte fallback" : "BPE of characters";
+  if (!field.flag_or("ignore_merges", false) && marks_begin_tokens(merges, data)) {
+    steps.emplace_back(MarkCutStep{});
   }
-  if (spec.ignore_merges) {
-    for (const auto& [written, id] : data.ids) {
-      if (auto bytes = written_to_bytes(written)) spec.words.emplace(std::move(*bytes), id);
-    }
-  }
-  data.model = BpeModel(std::move(spec));
+  data.model = character_model(field, std::move(merges), data);
 }
 
 }  // namespace cadre::text

@@ -56,7 +56,7 @@ std::vector<int32_t> encode_slowly(const BpeSpec& spec, std::string_view word) {
 }
 
 std::vector<int32_t> encode(const BpeModel& model, std::string_view word) {
-  BpeModel::Scratch scratch;
+  ModelScratch scratch;
   std::vector<int32_t> ids;
   model.encode(word, scratch, ids);
   return ids;

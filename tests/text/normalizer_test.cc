@@ -8,8 +8,8 @@ namespace cadre::text {
 namespace {
 
 std::string normalized(std::string_view text, NormalForm form) {
-  std::string storage;
-  return std::string(Normalizer({form}).apply(text, storage));
+  Normalizer::Scratch scratch;
+  return std::string(Normalizer({form}).apply(text, /*at_start=*/true, scratch));
 }
 
 }  // namespace

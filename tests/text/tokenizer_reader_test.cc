@@ -133,18 +133,18 @@ TEST_CASE("tokenizer.json: what Cadre does not have is unsupported, by name of f
       {"surprise", [](json& f) { f["surprise"] = 1; }},
       {"normalizer",
        [](json& f) {
-         f["normalizer"] = {{"type", "Lowercase"}};
+         f["normalizer"] = {{"type", "BertNormalizer"}};
        }},
       {"normalizer.normalizers[1]",
        [](json& f) {
          f["normalizer"] = {{"type", "Sequence"},
-                            {"normalizers", {{{"type", "NFC"}}, {{"type", "StripAccents"}}}}};
+                            {"normalizers", {{{"type", "NFC"}}, {{"type", "ByteLevel"}}}}};
        }},
       {"pre_tokenizer",
        [](json& f) {
-         f["pre_tokenizer"] = {{"type", "Whitespace"}};
+         f["pre_tokenizer"] = {{"type", "UnicodeScripts"}};
        }},
-      {"pre_tokenizer", [](json& f) { f["pre_tokenizer"] = nullptr; }},
+      {"decoder", [](json& f) { f["pre_tokenizer"] = nullptr; }},
       {"pre_tokenizer", [](json& f) { f["pre_tokenizer"]["trim"] = 1; }},
       {"decoder",
        [](json& f) {
@@ -153,14 +153,18 @@ TEST_CASE("tokenizer.json: what Cadre does not have is unsupported, by name of f
       {"decoder", [](json& f) { f["decoder"] = nullptr; }},
       {"post_processor",
        [](json& f) {
-         f["post_processor"] = {{"type", "BertProcessing"}};
+         f["post_processor"] = {{"type", "Surprise"}};
        }},
       {"model",
        [](json& f) {
-         f["model"] = {{"type", "Unigram"}};
+         f["model"] = {{"type", "WordPiece"}};
        }},
       {"model.dropout", [](json& f) { f["model"]["dropout"] = 0.1; }},
-      {"model.byte_fallback", [](json& f) { f["model"]["byte_fallback"] = true; }},
+      {"model.byte_fallback",
+       [](json& f) {
+         f["model"]["byte_fallback"] = true;
+         f["model"]["vocab"].erase("q");
+       }},
       {"model.end_of_word_suffix", [](json& f) { f["model"]["end_of_word_suffix"] = "</w>"; }},
       {"model.vocab", [](json& f) { f["model"]["vocab"]["far"] = 2000000000; }},
   };

@@ -1,0 +1,13 @@
+// Base64 (RFC 4648), as tokenizer.json holds binary tables.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace cadre::text {
+
+// The bytes; nothing if the text is not canonical base64 with its padding.
+std::optional<std::string> decode_base64(std::string_view text);
+
+}  // namespace cadre::text
