@@ -10,7 +10,7 @@
 namespace cadre::model {
 namespace {
 
-constexpr std::array kFormats = {&kHuggingFaceFormat};
+constexpr std::array kFormats = {&kHuggingFaceFormat, &kGgufFormat};
 
 }  // namespace
 

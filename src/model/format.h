@@ -33,5 +33,6 @@ const Format& format_of(const std::filesystem::path& place);
 
 // One file each.
 extern const Format kHuggingFaceFormat;  // hf_format.cc
+extern const Format kGgufFormat;         // gguf/format.cc
 
 }  // namespace cadre::model

@@ -11,7 +11,7 @@
 namespace cadre::model {
 namespace {
 
-constexpr int64_t kChunkBytes = int64_t{64} << 20;
+constexpr int64_t kChunk = int64_t{16} << 20;  // elements
 
 std::span<const std::byte> bytes_of(const Tensor& tensor) {
   return {static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())};
@@ -61,23 +61,33 @@ std::vector<io::TensorEntry> LayoutWriter::entries() const {
   return entries;
 }
 
-void LayoutWriter::write(Context& ctx, std::string_view name, const ElementSource& source,
-                         io::ShardedSafetensorsWriter& files) const {
+int64_t LayoutWriter::parameter_of(std::string_view name) const {
+  return parts_.at(std::string(name)).front().parameter;
+}
+
+void LayoutWriter::for_each_piece(Context& ctx, std::string_view name, DType type,
+                                  const ElementSource& source,
+                                  const std::function<void(const Tensor& piece)>& visit) const {
   const std::vector<FilePart>& parts = parts_.at(std::string(name));
   const bool moves =
       std::ranges::any_of(parts, [](const FilePart& part) { return !part.swap.is_identity(); });
   if (moves) {
-    files.write(name, bytes_of(assemble(ctx, parts, dtype_, source)));
+    const Tensor whole = assemble(ctx, parts, type, source);
+    visit(whole.reshape({whole.elements()}));
     return;
   }
-  const int64_t chunk = kChunkBytes / dtype_size(dtype_);
   for (const FilePart& part : parts) {
     const int64_t end = part.offset + part.elements;
-    for (int64_t begin = part.offset; begin < end; begin += chunk) {
-      files.write(name,
-                  bytes_of(source(part.parameter, {begin, std::min(begin + chunk, end)}, dtype_)));
+    for (int64_t begin = part.offset; begin < end; begin += kChunk) {
+      visit(source(part.parameter, {begin, std::min(begin + kChunk, end)}, type));
     }
   }
+}
+
+void LayoutWriter::write(Context& ctx, std::string_view name, const ElementSource& source,
+                         io::ShardedSafetensorsWriter& files) const {
+  for_each_piece(ctx, name, dtype_, source,
+                 [&](const Tensor& piece) { files.write(name, bytes_of(piece)); });
 }
 
 }  // namespace cadre::model

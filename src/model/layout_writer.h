@@ -23,8 +23,13 @@ class LayoutWriter {
 
   // Every tensor of the layout, each once, in the order of the parameters.
   std::vector<io::TensorEntry> entries() const;
-  // Writes one of them. A tensor whose elements lie as in ours goes through in pieces of 64 MiB;
-  // one whose elements move is assembled whole.
+  // The parameter of which a tensor holds elements; the first, if there are several.
+  int64_t parameter_of(std::string_view name) const;
+  // Visits the elements of a tensor in its order, as tensors of rank 1: in pieces of 16 Mi
+  // elements, or whole if its elements do not lie as in ours.
+  void for_each_piece(Context& ctx, std::string_view name, DType type, const ElementSource& source,
+                      const std::function<void(const Tensor& piece)>& visit) const;
+  // Writes one of them, piece by piece.
   void write(Context& ctx, std::string_view name, const ElementSource& source,
              io::ShardedSafetensorsWriter& files) const;
 

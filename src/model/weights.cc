@@ -5,6 +5,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "core/ops/blocks.h"
 #include "model/rearrange.h"
 
 namespace cadre::model {
@@ -41,6 +42,8 @@ class FileWeights final : public Weights {
     const auto end = static_cast<size_t>(first_[static_cast<size_t>(parameter) + 1]);
     return std::span(parts_).subspan(begin, end - begin);
   }
+  void read_blocks(Context& ctx, const FilePart& piece, BlockType blocks, Range local, DType type,
+                   void* out) const;
   void read_piece(Context& ctx, const FilePart& piece, Range local, DType type, void* out) const;
 
   std::shared_ptr<const io::TensorSource> source_;
@@ -81,13 +84,33 @@ DType FileWeights::dtype(int64_t parameter) const {
 int64_t FileWeights::stored_bytes() const {
   int64_t bytes = 0;
   for (const io::TensorInfo& info : source_->tensors()) {
-    bytes += info.shape.elements() * dtype_size(info.dtype);
+    bytes += info.end - info.begin;
   }
   return bytes;
 }
 
+// Where elements move, all of the piece is needed: rows of a block may go far apart.
+void FileWeights::read_blocks(Context& ctx, const FilePart& piece, BlockType blocks, Range local,
+                              DType type, void* out) const {
+  const bool moves = !piece.swap.is_identity();
+  const Range needed = moves ? Range{0, piece.elements} : local;
+  const Range stored = {piece.file_offset + needed.begin, piece.file_offset + needed.end};
+  if (!moves) {
+    ops::dequantise(ctx, source_->blocks(piece.name), blocks, stored, type, out);
+    return;
+  }
+  const Tensor whole = ctx.empty({piece.elements}, type);
+  ops::dequantise(ctx, source_->blocks(piece.name), blocks, stored, type, whole.raw());
+  rearrange(ctx, bytes_of(whole).data(), piece.swap, local, dtype_size(type),
+            static_cast<std::byte*>(out));
+}
+
 void FileWeights::read_piece(Context& ctx, const FilePart& piece, Range local, DType type,
                              void* out) const {
+  if (const io::TensorInfo* info = source_->find(piece.name); info->blocks) {
+    read_blocks(ctx, piece, *info->blocks, local, type, out);
+    return;
+  }
   const Tensor tensor = source_->tensor(piece.name);
   const int64_t size = dtype_size(tensor.dtype());
   const std::byte* from = bytes_of(tensor).data() + piece.file_offset * size;
@@ -121,7 +144,7 @@ Tensor FileWeights::view(int64_t parameter, Range elements, DType type) const {
     if (elements.begin < own.begin || elements.end > own.end) continue;
     if (!piece.swap.is_identity()) return {};
     const io::TensorInfo* info = source_->find(piece.name);
-    if (info->dtype != type || info->shape.elements() == 0) return {};
+    if (info->blocks || info->dtype != type || info->shape.elements() == 0) return {};
     const Tensor tensor = source_->tensor(piece.name);
     const int64_t begin = piece.file_offset + elements.begin - own.begin;
     return tensor.reshape({tensor.elements()}).slice(begin, begin + elements.size());

@@ -4,6 +4,10 @@
 
 namespace cadre::io {
 
+std::span<const std::byte> TensorSource::blocks(std::string_view name) const {
+  fail(ErrorKind::internal, "\"{}\" is not of blocks", name);
+}
+
 std::vector<std::string> TensorSource::names() const {
   std::vector<std::string> names;
   for (const TensorInfo& info : tensors()) names.push_back(info.name);
@@ -43,6 +47,10 @@ const std::string& RenamedTensors::old_name(std::string_view name) const {
 
 Tensor RenamedTensors::tensor(std::string_view name) const {
   return source_->tensor(old_name(name));
+}
+
+std::span<const std::byte> RenamedTensors::blocks(std::string_view name) const {
+  return source_->blocks(old_name(name));
 }
 
 const std::filesystem::path& RenamedTensors::file_of(std::string_view name) const {

@@ -4,11 +4,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "core/tensor/blocks.h"
 #include "core/tensor/tensor.h"
 
 namespace cadre::io {
@@ -20,6 +23,8 @@ struct TensorInfo {
   Shape shape;
   int64_t begin = 0;  // bytes from where the file's data starts
   int64_t end = 0;
+  // For quantised tensors, whose dtype is then f32: what keeps their values.
+  std::optional<BlockType> blocks = std::nullopt;
 };
 
 // Immutable, so threads may share it; tensors keep their files mapped after the source is gone.
@@ -30,8 +35,10 @@ class TensorSource {
   // Sorted by name.
   virtual const std::vector<TensorInfo>& tensors() const = 0;
   // The tensor on mapped pages, not writable, where the file's layout allows it; else a copy.
-  // Throws Error(not_found).
+  // Throws Error(not_found), and Error(internal) for a quantised tensor.
   virtual Tensor tensor(std::string_view name) const = 0;
+  // The blocks of a quantised tensor on mapped pages. Throws Error(internal) for others.
+  virtual std::span<const std::byte> blocks(std::string_view name) const;
   // The file that holds the tensor, for messages. Throws Error(not_found).
   virtual const std::filesystem::path& file_of(std::string_view name) const = 0;
   // Gives back the memory of mapped pages that hold the tensor; a hint, see core/base/pages.h.
@@ -50,6 +57,7 @@ class RenamedTensors final : public TensorSource {
 
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
   Tensor tensor(std::string_view name) const override;
+  std::span<const std::byte> blocks(std::string_view name) const override;
   const std::filesystem::path& file_of(std::string_view name) const override;
   void release(std::string_view name) const override { source_->release(old_name(name)); }
 

@@ -31,6 +31,9 @@ enum class Part {
   fused_query,    // the first rows of [(H + 2 Hkv) Dh, D], queries, keys and values end to end
   fused_key,      // the rows after the queries
   fused_value,    // the last rows
+  experts_gate,   // [E, F, D]: rows [0, F) of each of [E, 2F, D]
+  experts_up,     // rows [F, 2F) of each
+  row,            // [D], of our [1, D]
   stacked_gate,   // [E F, D], experts end to end: rows [0, F) of each [2F, D]
   stacked_up,     // rows [F, 2F)
   stacked_down_t  // [E F, D], experts end to end, each the transpose of ours, [D, F]

@@ -95,6 +95,16 @@ void add_stacked(const std::string& theirs, Part part, const Place& place, PartB
   }
 }
 
+// The experts in one tensor of rank 3.
+void add_rank_3(const std::string& theirs, bool second, const Place& place, PartBuilder& builder) {
+  const Shape& shape = place.parameter.shape;
+  const Shape whole = {shape.dim(0), shape.dim(1) / 2, shape.dim(2)};
+  const int64_t block = whole.dim(1) * whole.dim(2);
+  for (int64_t e = 0; e < shape.dim(0); ++e) {
+    builder.piece(theirs, whole, (2 * e + (second ? 1 : 0)) * block, e * block, block);
+  }
+}
+
 void add_fused(const std::string& theirs, Part part, const Place& place, PartBuilder& builder) {
   const Shape& shape = place.parameter.shape;
   const int64_t queries = place.attention.num_heads * place.attention.head_dim;
@@ -126,6 +136,11 @@ void add_parts(const NameRule& rule, int64_t layer, const Place& place,
     case Part::expert_gate:
     case Part::expert_up:
       return add_experts(theirs, rule.part, place, builder);
+    case Part::experts_gate:
+    case Part::experts_up:
+      return add_rank_3(theirs, rule.part == Part::experts_up, place, builder);
+    case Part::row:
+      return builder.add(theirs, {place.parameter.shape.elements()}, 0);
     case Part::rope_pairs:
       return add_rope_pairs(theirs, place, builder);
     case Part::fused_query:

@@ -1,0 +1,116 @@
+#include "model/gguf/save.h"
+
+#include <array>
+#include <utility>
+#include <variant>
+
+#include "core/ops/blocks.h"
+#include "model/gguf/names.h"
+#include "model/gguf/spec.h"
+
+namespace cadre::model {
+namespace {
+
+struct TypeChoice {
+  std::string_view name;
+  io::StoredType type;
+  uint32_t file_type;  // general.file_type
+};
+
+constexpr std::array kChoices = {
+    TypeChoice{"f32", DType::f32, 0},       TypeChoice{"bf16", DType::bf16, 32},
+    TypeChoice{"f16", DType::f16, 1},       TypeChoice{"q8_0", BlockType::q8_0, 7},
+    TypeChoice{"q4_0", BlockType::q4_0, 2},
+};
+
+constexpr uint32_t kQuantisationVersion = 2;
+
+const TypeChoice& choice_of(const io::StoredType& type) {
+  for (const TypeChoice& choice : kChoices) {
+    if (choice.type == type) return choice;
+  }
+  fail(ErrorKind::unsupported, "GGUF is written in f32, bf16, f16, q8_0 or q4_0 only");
+}
+
+const io::GgmlType& tensor_type(const ParameterSpec& parameter, const Shape& shape,
+                                const io::StoredType& matrices) {
+  const ParameterKind kind = parameter.kind;
+  if (shape.rank() < 2 || kind == ParameterKind::router) return io::ggml_type(DType::f32);
+  if (const auto* dtype = std::get_if<DType>(&matrices)) return io::ggml_type(*dtype);
+  BlockType blocks = std::get<BlockType>(matrices);
+  const bool sensitive = kind == ParameterKind::embedding || kind == ParameterKind::head;
+  if (blocks == BlockType::q4_0 && sensitive) blocks = BlockType::q8_0;
+  return fits_blocks(blocks, shape.dim(-1)) ? io::ggml_type(blocks) : io::ggml_type(DType::f16);
+}
+
+std::span<const std::byte> bytes_of(const Tensor& tensor) {
+  return {static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())};
+}
+
+void write_tensor(Context& ctx, const LayoutWriter& layout, const io::GgufEntry& entry,
+                  const ElementSource& source, io::GgufWriter& file) {
+  if (const auto* dtype = std::get_if<DType>(&entry.type->stored)) {
+    layout.for_each_piece(ctx, entry.name, *dtype, source,
+                          [&](const Tensor& piece) { file.write(entry.name, bytes_of(piece)); });
+    return;
+  }
+  const BlockType type = std::get<BlockType>(entry.type->stored);
+  layout.for_each_piece(ctx, entry.name, DType::f32, source, [&](const Tensor& piece) {
+    const Tensor blocks = ctx.empty({block_bytes(type, piece.shape())}, DType::u8);
+    const std::span<std::byte> out = {static_cast<std::byte*>(blocks.raw()),
+                                      static_cast<size_t>(blocks.bytes())};
+    ops::quantise(ctx, piece.span<float>(), type, out);
+    file.write(entry.name, out);
+  });
+}
+
+}  // namespace
+
+io::StoredType gguf_type_from_name(std::string_view name) {
+  std::string known;
+  for (const TypeChoice& choice : kChoices) {
+    if (choice.name == name) return choice.type;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", choice.name);
+  }
+  fail(ErrorKind::invalid_input, "\"{}\" is no type of GGUF that is written; there are: {}", name,
+       known);
+}
+
+void save_gguf(Context& ctx, const std::filesystem::path& file, const ModelSpec& spec,
+               const GgufOptions& options, const io::GgufMetadata& tokenizer,
+               const ElementSource& source) {
+  const TypeChoice& choice = choice_of(options.matrices);
+  io::GgufMetadata metadata;
+  gguf::write_spec(spec, metadata);
+  metadata.set("general.type", std::string("model"));
+  if (!options.name.empty()) metadata.set("general.name", options.name);
+  metadata.set("general.file_type", choice.file_type);
+  if (std::holds_alternative<BlockType>(choice.type)) {
+    metadata.set("general.quantization_version", kQuantisationVersion);
+  }
+  for (const auto& [key, value] : tokenizer.pairs()) metadata.set(key, value);
+  // The model's own configuration goes before that of its tokenizer.
+  const auto set_id = [&](std::string_view key, int64_t id) {
+    if (id >= 0) metadata.set(key, static_cast<uint32_t>(id));
+  };
+  set_id("tokenizer.ggml.bos_token_id", spec.bos_token_id);
+  set_id("tokenizer.ggml.eos_token_id", spec.eos_token_id);
+  set_id("tokenizer.ggml.padding_token_id", spec.pad_token_id);
+
+  const std::vector<ParameterSpec> parameters = parameter_list(spec);
+  const LayoutWriter layout(gguf::layouts(gguf::architecture_of(spec)).front(), spec, DType::f32);
+  std::vector<io::GgufEntry> entries;
+  for (const io::TensorEntry& entry : layout.entries()) {
+    const ParameterSpec& parameter =
+        parameters[static_cast<size_t>(layout.parameter_of(entry.name))];
+    entries.push_back(
+        {entry.name, entry.shape, &tensor_type(parameter, entry.shape, options.matrices)});
+  }
+  io::GgufWriter writer(file, metadata, std::move(entries));
+  for (const io::GgufEntry& entry : writer.entries()) {
+    write_tensor(ctx, layout, entry, source, writer);
+  }
+  writer.finish();
+}
+
+}  // namespace cadre::model

@@ -1,0 +1,34 @@
+// Writing a model as one GGUF file that llama.cpp reads.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "core/io/ggml_type.h"
+#include "core/io/gguf_writer.h"
+#include "core/ops/context.h"
+#include "model/layout_writer.h"
+#include "model/spec.h"
+
+namespace cadre::model {
+
+struct GgufOptions {
+  // Of the matrices: f32, bf16, f16, q8_0 or q4_0. Vectors and routers stay in f32, as llama.cpp
+  // expects. With q4_0 the embedding and the head are q8_0, for they suffer most from four bits. A
+  // matrix whose rows are not whole blocks is f16.
+  io::StoredType matrices = DType::bf16;
+  std::string name = {};  // general.name; none if empty
+};
+
+// "f32", "bf16", "f16", "q8_0" or "q4_0". Throws Error(invalid_input) listing them.
+io::StoredType gguf_type_from_name(std::string_view name);
+
+// Writes the file, whole or not at all, streaming: besides what `source` holds, memory is bounded
+// by 64 MiB and the largest projection of queries. `tokenizer` holds the keys of the tokenizer, as
+// text::write_gguf_tokenizer fills them, and what else is to stand behind the model's own keys.
+// Throws as gguf::write_spec, and the errors of FileWriter.
+void save_gguf(Context& ctx, const std::filesystem::path& file, const ModelSpec& spec,
+               const GgufOptions& options, const io::GgufMetadata& tokenizer,
+               const ElementSource& source);
+
+}  // namespace cadre::model
