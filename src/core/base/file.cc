@@ -6,10 +6,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 
 #include "core/base/error.h"
 
@@ -20,8 +18,7 @@ namespace {
   const int error = errno;
   ErrorKind kind = ErrorKind::invalid_input;
   if (error == ENOENT || error == ENOTDIR) kind = ErrorKind::not_found;
-  if (error == ENOSPC || error == EDQUOT || error == EFBIG || error == ENOMEM ||
-      error == EMFILE) {
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG || error == ENOMEM || error == EMFILE) {
     kind = ErrorKind::exhausted;
   }
   fail(kind, "{}: cannot {}: {}", path.string(), action, std::strerror(error));
@@ -138,23 +135,6 @@ uint64_t free_disk_bytes(const std::filesystem::path& path) {
   struct statvfs status {};
   if (::statvfs(place.c_str(), &status) != 0) fail_with_errno(place, "inspect the disk of");
   return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
-}
-
-uint64_t available_memory_bytes() {
-  uint64_t available = ~0ull;
-  std::ifstream meminfo("/proc/meminfo");
-  for (std::string key, rest; meminfo >> key && std::getline(meminfo, rest);) {
-    if (key == "MemAvailable:") available = std::stoull(rest) * 1024;
-  }
-  // The limit of a container, where there is one (cgroup v2); "max" does not parse as a number.
-  std::ifstream limit_file("/sys/fs/cgroup/memory.max");
-  std::ifstream used_file("/sys/fs/cgroup/memory.current");
-  uint64_t limit = 0;
-  uint64_t used = 0;
-  if (limit_file >> limit && used_file >> used) {
-    available = std::min(available, limit > used ? limit - used : 0);
-  }
-  return available;
 }
 
 }  // namespace cadre

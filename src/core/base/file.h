@@ -66,7 +66,4 @@ void sync_folder(const std::filesystem::path& folder);
 // Free bytes on the file system that holds path (or its nearest existing parent).
 uint64_t free_disk_bytes(const std::filesystem::path& path);
 
-// Memory that this process may still take, in bytes: MemAvailable, bounded by the cgroup's limit.
-uint64_t available_memory_bytes();
-
 }  // namespace cadre

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <utility>
 
-#include "core/base/file.h"
+#include "core/base/available_memory.h"
 #include "core/base/thread_pool.h"
 
 namespace cadre::train {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "core/base/available_memory.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "model/cost.h"

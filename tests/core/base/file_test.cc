@@ -123,9 +123,8 @@ TEST_CASE("file: a writer counts what it writes") {
   CHECK(std::filesystem::file_size(folder / "a") == 100003);
 }
 
-TEST_CASE("file: free disk and memory are asked of the machine") {
+TEST_CASE("file: free space is asked of the nearest folder that exists") {
   CHECK(free_disk_bytes("/tmp/not/yet/there") > 0);
-  CHECK(available_memory_bytes() > 0);
 }
 
 }  // namespace cadre
