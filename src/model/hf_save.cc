@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "core/base/file.h"
+#include "core/io/json.h"
 #include "core/io/json_value.h"
 #include "core/io/safetensors_writer.h"
 #include "model/families/family.h"
@@ -41,6 +42,13 @@ void write_config_files(const std::filesystem::path& folder, const ModelSpec& sp
   if (spec.eos_token_id >= 0) generation.set("eos_token_id", spec.eos_token_id);
   if (spec.pad_token_id >= 0) generation.set("pad_token_id", spec.pad_token_id);
   write_file_atomically(folder / "generation_config.json", generation.pretty() + "\n");
+}
+
+void copy_generation_config(const std::filesystem::path& from, const std::filesystem::path& to) {
+  const char* name = "generation_config.json";
+  if (from.empty() || !std::filesystem::exists(from / name)) return;
+  io::JsonView::read_file(from / name).expect_object();
+  write_file_atomically(to / name, read_text_file(from / name));
 }
 
 void copy_tokenizer_files(const std::filesystem::path& from, const std::filesystem::path& to) {

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "core/base/error.h"
+#include "core/base/file.h"
 #include "core/io/safetensors_set.h"
 #include "model/hf.h"
 #include "tests/scratch_folder.h"
@@ -100,6 +101,23 @@ TEST_CASE("run: a checkpoint loads as a model, with the weights that were traine
     }
   }
   CHECK(sum / static_cast<double>(count) == doctest::Approx(result.validation->total.loss));
+}
+
+TEST_CASE("run: going on from a model keeps its generation_config.json") {
+  ScratchFolder folder;
+  TrainConfig config = tiny_config();
+  config.run.steps = 6;
+  config.run.folder = folder / "first";
+  const fs::path model = run_tiny(config).checkpoint;
+  const std::string settings = "{\"eos_token_id\": [3, 5], \"temperature\": 0.6}";
+  write_file_atomically(model / "generation_config.json", settings);
+  config.model.init_from = model.string();
+  config.run.folder = folder / "second";
+  const fs::path trained = run_tiny(config).checkpoint;
+  CHECK(read_text_file(trained / "generation_config.json") == settings);
+  write_file_atomically(model / "generation_config.json", "[]");
+  config.run.folder = folder / "third";
+  CHECK_THROWS_AS(run_tiny(config), Error);
 }
 
 TEST_CASE("run: a folder that holds a run is not overwritten") {

@@ -160,6 +160,7 @@ void write_checkpoint(Context& ctx, const fs::path& path, const model::ModelSpec
     save.dtype = options.dtype;
     model::save_model(ctx, temporary, spec, save,
                       [&](int64_t i) { return tensors.masters[static_cast<size_t>(i)]; });
+    model::copy_generation_config(options.source_model, temporary);
     if (!options.tokenizer_folder.empty()) {
       model::copy_tokenizer_files(options.tokenizer_folder, temporary);
     }

@@ -41,6 +41,7 @@ void copy_tensors(Context& ctx, const StateTensors& from, const StateTensors& to
 struct CheckpointOptions {
   DType dtype = DType::f32;                // of the model's weights: f32 or bf16
   std::filesystem::path tokenizer_folder;  // whose tokenizer files are copied; empty for none
+  std::filesystem::path source_model;      // whose generation_config.json is; likewise
 };
 
 // Writes the folder `path`, which must not exist. `ctx` only converts: the calling thread's.

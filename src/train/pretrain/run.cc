@@ -50,7 +50,8 @@ model::ModelSpec spec_of_run(const TrainConfig& config, const RunEnvironment& en
 
 CheckpointOptions checkpoint_options(const TrainConfig& config, const RunEnvironment& environment) {
   return {.dtype = config.run.checkpoint_dtype == "f32" ? DType::f32 : DType::bf16,
-          .tokenizer_folder = environment.tokenizer_folder};
+          .tokenizer_folder = environment.tokenizer_folder,
+          .source_model = config.model.init_from};
 }
 
 class Run {
