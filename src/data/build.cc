@@ -1,7 +1,5 @@
 #include "data/build.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <set>
 #include <unordered_set>
@@ -9,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/io/checksum.h"
+#include "data/build_folder.h"
 #include "data/source_schedule.h"
 #include "data/source_writer.h"
 
@@ -22,55 +21,6 @@ using io::JsonValue;
 // keep memory small and do not depend on the number of threads.
 constexpr size_t kLotDocuments = 1024;
 constexpr size_t kLotBytes = 32 << 20;
-
-// A folder that is removed unless the work on it was completed.
-class BuildFolder {
- public:
-  // "data/mix/" is data/mix: its neighbour must not come to lie inside of it.
-  explicit BuildFolder(const fs::path& target)
-      : target_(target.has_filename() ? target : target.parent_path()), path_(target_) {
-    path_ += ".building" + std::to_string(::getpid());
-    std::error_code error;
-    fs::remove_all(path_, error);
-    if (!fs::create_directories(path_, error) || error) {
-      fail(ErrorKind::invalid_input, "{}: cannot create the folder: {}", path_.string(),
-           error.message());
-    }
-  }
-  ~BuildFolder() {
-    std::error_code ignored;
-    if (!complete_) fs::remove_all(path_, ignored);
-  }
-  BuildFolder(const BuildFolder&) = delete;
-  BuildFolder& operator=(const BuildFolder&) = delete;
-
-  const fs::path& path() const { return path_; }
-  // Puts the folder in the place of the target.
-  void finish() {
-    sync_folder(path_);
-    fs::path old = path_;
-    old += ".old";
-    std::error_code error;
-    const bool replaces = fs::exists(target_);
-    if (replaces) fs::rename(target_, old, error);
-    const bool moved_away = replaces && !error;
-    if (!error) fs::rename(path_, target_, error);
-    if (error) {
-      std::error_code ignored;
-      if (moved_away) fs::rename(old, target_, ignored);
-      fail(ErrorKind::invalid_input, "{}: cannot be put in its place: {}", target_.string(),
-           error.message());
-    }
-    complete_ = true;
-    if (replaces) fs::remove_all(old, error);
-    sync_folder(target_.parent_path());
-  }
-
- private:
-  fs::path target_;
-  fs::path path_;
-  bool complete_ = false;
-};
 
 void check_target(const fs::path& folder, bool overwrite) {
   if (!fs::exists(folder) || (fs::is_directory(folder) && fs::is_empty(folder))) return;
@@ -145,6 +95,7 @@ DatasetManifest build_dataset(const std::vector<SourceSpec>& sources, const Buil
                               const TokenEncoder& encoder, const fs::path& folder, ThreadPool& pool,
                               const std::function<void(const BuildProgress&)>& progress) {
   check_sources(sources);
+  BuildFolder::clear_leftovers(folder);
   check_target(folder, options.overwrite);
   BuildFolder building(folder);
   DatasetManifest manifest;
