@@ -42,14 +42,4 @@ constexpr int64_t kGemmScratchBytes = 4 << 20;
 
 using GemmFn = void(const GemmArgs& args) noexcept;
 
-// How to cut a product into about as many tasks as there are threads, fewer if it is small: blocks
-// of m x n of c, the last ones smaller, each a call with full k. Every task packs operands of its
-// own, so few large ones are best; a caller that wants more, to balance uneven threads, says so by
-// a larger number. The result of a product does not depend on its cut.
-struct GemmCut {
-  int64_t m = 0;
-  int64_t n = 0;
-};
-GemmCut preferred_cut(int64_t m, int64_t n, int64_t k, DType type, int threads);
-
 }  // namespace cadre::kernels

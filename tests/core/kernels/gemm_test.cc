@@ -120,28 +120,5 @@ TEST_CASE("gemm: an infinity or NaN reaches its row and column and nothing else"
   }
 }
 
-TEST_CASE("gemm: a preferred cut covers the product in about as many blocks as threads") {
-  for (const int64_t m : {0, 1, 16, 100, 257, 4096}) {
-    for (const int64_t n : {0, 1, 31, 512, 2048, 50304}) {
-      for (const int64_t k : {0, 1, 256, 2048}) {
-        for (const int threads : {1, 2, 3, 16, 128}) {
-          CAPTURE(m);
-          CAPTURE(n);
-          CAPTURE(k);
-          CAPTURE(threads);
-          const GemmCut cut = preferred_cut(m, n, k, DType::bf16, threads);
-          REQUIRE(cut.m >= 1);
-          REQUIRE(cut.n >= 1);
-          const int64_t blocks = ((m + cut.m - 1) / cut.m) * ((n + cut.n - 1) / cut.n);
-          CHECK(blocks <= threads);
-        }
-      }
-    }
-  }
-  const GemmCut cut = preferred_cut(4096, 2048, 2048, DType::bf16, 2);
-  CHECK(cut.m == 2112);  // half, rounded up to whole register tiles
-  CHECK(cut.n == 2048);
-}
-
 }  // namespace
 }  // namespace cadre::kernels

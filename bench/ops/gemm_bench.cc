@@ -3,8 +3,8 @@
 //
 //   gemm_bench [--json] [--table NAME] [--threads N] [--quick] [m n k]
 //
-// Work is cut by preferred_cut, as ops do. Each figure is the best of several runs, each over other
-// memory than the one before, so that weights come from memory and not from a cache.
+// The best of several runs, each over other memory than the one before, so that weights come from
+// memory and not from a cache.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -13,16 +13,19 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/error.h"
 #include "core/base/random.h"
-#include "core/base/thread_pool.h"
-#include "core/kernels/table.h"
-#include "core/tensor/storage.h"
+#include "core/ops/gemm_tasks.h"
+#include "core/ops/roofline.h"
 
-namespace cadre::kernels {
+namespace cadre::ops {
 namespace {
+
+using kernels::GemmArgs;
+using kernels::KernelTable;
 
 struct Shape {
   int64_t tokens, out, in;
@@ -71,25 +74,10 @@ class Arena {
 
 class Bench {
  public:
-  Bench(const KernelTable& table, int threads, std::shared_ptr<Allocator> allocator)
-      : table_(table), pool_(threads) {
-    for (int i = 0; i < threads; ++i) scratch_.push_back(allocator->allocate(kGemmScratchBytes));
-  }
+  Bench(const kernels::KernelTable& table, int threads, std::shared_ptr<Allocator> allocator)
+      : pool_(threads), ctx_(pool_, table, std::move(allocator)) {}
 
-  int threads() const { return pool_.num_threads(); }
-
-  // Operations per second of the register-only loop on all threads.
-  double peak(DType type) {
-    PeakFlopsFn* const loop = type == DType::f32 ? table_.peak_f32 : table_.peak_bf16;
-    const int64_t flops = static_cast<int64_t>(2e8) * (table_.name == "amx" ? 10 : 1);
-    double best = 0;
-    for (int repeat = 0; repeat < 10; ++repeat) {
-      const double start = seconds();
-      pool_.run(threads(), [&](int64_t, int) { loop(flops); });
-      best = std::max(best, static_cast<double>(flops) * threads() / (seconds() - start));
-    }
-    return best;
-  }
+  double peak(DType type) { return measure_peak_flops(ctx_, type, 10); }
 
   double product(Kind kind, DType type, const Shape& s, Arena& arena) {
     const double flops = 2.0 * s.tokens * s.out * s.in;
@@ -98,7 +86,7 @@ class Bench {
     for (int repeat = 0; repeat < 30 && (repeat < 4 || total < 0.3); ++repeat) {
       const GemmArgs args = arguments(kind, type, s, arena);
       const double start = seconds();
-      run(args);
+      run_gemms(ctx_, {&args, 1});
       const double elapsed = seconds() - start;
       best = std::min(best, elapsed);
       total += elapsed;
@@ -132,30 +120,8 @@ class Bench {
     return args;
   }
 
-  void run(const GemmArgs& args) {
-    const GemmCut cut = preferred_cut(args.m, args.n, args.k, args.type, threads());
-    const int64_t columns = (args.n + cut.n - 1) / cut.n;
-    const int64_t rows = (args.m + cut.m - 1) / cut.m;
-    pool_.run(rows * columns, [&](int64_t task, int worker) {
-      GemmArgs part = args;
-      const int64_t i = task / columns * cut.m;
-      const int64_t j = task % columns * cut.n;
-      const int64_t size = dtype_size(args.type);
-      part.m = std::min(cut.m, args.m - i);
-      part.n = std::min(cut.n, args.n - j);
-      part.a = static_cast<const std::byte*>(args.a) +
-               (args.a_transposed ? i : i * args.a_stride) * size;
-      part.b = static_cast<const std::byte*>(args.b) +
-               (args.b_transposed ? j * args.b_stride : j) * size;
-      part.c = static_cast<std::byte*>(args.c) + (i * args.c_stride + j) * dtype_size(args.c_type);
-      part.scratch = scratch_[static_cast<size_t>(worker)]->data;
-      table_.gemm(part);
-    });
-  }
-
-  const KernelTable& table_;
   ThreadPool pool_;
-  std::vector<std::shared_ptr<Storage>> scratch_;
+  Context ctx_;
 };
 
 Options parse(int count, char** words) {
@@ -191,7 +157,7 @@ Options parse(int count, char** words) {
 }
 
 int run(const Options& options) {
-  const KernelTable& table = choose_table(detect_cpu_features(), options.table);
+  const KernelTable& table = kernels::choose_table(detect_cpu_features(), options.table);
   const std::shared_ptr<Allocator> allocator = Allocator::create();
   Arena arena(allocator, int64_t{512} << 20);
   std::vector<int> thread_counts = {1};
@@ -234,11 +200,11 @@ int run(const Options& options) {
 }
 
 }  // namespace
-}  // namespace cadre::kernels
+}  // namespace cadre::ops
 
 int main(int count, char** words) {
   try {
-    return cadre::kernels::run(cadre::kernels::parse(count, words));
+    return cadre::ops::run(cadre::ops::parse(count, words));
   } catch (const cadre::Error& error) {
     fmt::print(stderr, "gemm_bench: {}\n", error.what());
     return cadre::exit_code(error.kind());
