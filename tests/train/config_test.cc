@@ -48,6 +48,18 @@ TEST_CASE("config: a value out of range names its key") {
   CHECK(message_of([&] { read_config(file); }).find("run.precision") != std::string::npos);
 }
 
+TEST_CASE("config: as many experts as a model may have, and no more") {
+  TrainConfig config = tiny_config();
+  config.model.num_experts = 1 << 16;
+  validate(config);
+  build_spec(config, kTinyVocab, -1, -1);
+  ++config.model.num_experts;
+  const std::string message = message_of([&] { validate(config); });
+  CHECK(message.find("num_experts") != std::string::npos);
+  CHECK(message.find("65536") != std::string::npos);
+  CHECK_THROWS_AS(build_spec(config, kTinyVocab, -1, -1), Error);
+}
+
 TEST_CASE("config: what the bits depend on may not change on resume, lengths and logs may") {
   const TrainConfig before = tiny_config();
   TrainConfig now = before;

@@ -229,5 +229,34 @@ TEST_CASE("routers: an expert that gets nothing is dead and is told of once") {
   CHECK(warnings.size() == 2);
 }
 
+TEST_CASE("routers: statistics that are not finite count in no report") {
+  const TrainConfig config = tiny_config();
+  RouterMonitor monitor(build_spec(config, kTinyVocab, -1, -1));
+  nn::ForwardTrace good;
+  good.routers.resize(2);
+  for (nn::RouterTrace& router : good.routers) {
+    router.statistics.num_tokens = 100;
+    router.statistics.counts = {50, 50, 60, 40};
+    router.statistics.entropy_sum = 70.0;
+    router.statistics.squared_lse_sum = 200.0;
+  }
+  // A NaN in the weights of the first layer: its own router sees it, and the one behind it.
+  nn::ForwardTrace bad = good;
+  bad.routers[0].statistics.entropy_sum = NAN;
+  bad.routers[1].statistics.squared_lse_sum = INFINITY;
+  std::vector<std::string> warnings;
+  for (const bool alone : {false, true}) {
+    if (!alone) monitor.add(good);
+    monitor.add(bad);
+    for (const LayerLoad& load : monitor.report(1, warnings).layers) {
+      CHECK(load.counts == (alone ? std::vector<int64_t>(4) : good.routers[0].statistics.counts));
+      CHECK(load.z == (alone ? 0.0 : 2.0));
+      CHECK(std::isfinite(load.router_entropy));
+      CHECK(load.dead == 0);
+    }
+  }
+  CHECK(warnings.empty());
+}
+
 }  // namespace
 }  // namespace cadre::train

@@ -44,8 +44,9 @@ struct ModelConfig {
     field("num_heads", num_heads, size, "H, attention heads");
     field("num_kv_heads", num_kv_heads, size_or_default, "key/value heads; 0 means num_heads");
     field("head_dim", head_dim, size_or_default, "width of a head; 0 means D / H");
-    field("num_experts", num_experts, size, "E, experts in each layer");
-    field("top_k", top_k, size, "k, experts for each token");
+    const Interval experts{1, 1 << 16};
+    field("num_experts", num_experts, experts, "E, experts in each layer");
+    field("top_k", top_k, experts, "k, experts for each token");
     field("expert_size", expert_size, size, "F, inner width of an expert");
     field("renormalise", renormalise, "rescale the weights of the chosen experts to sum to one");
     field("qk_norm", qk_norm, "normalise queries and keys, as OLMoE does");

@@ -68,6 +68,29 @@ TEST_CASE("routing: the definition, token by token") {
   }
 }
 
+TEST_CASE("routing: a token whose logits hold a NaN gets experts that exist, and shows") {
+  for (const kernels::KernelTable* table : supported_tables()) {
+    CAPTURE(table->name);
+    Machine machine(*table);
+    const int64_t tokens = 40, experts = 9, top_k = 3;
+    const Tensor logits = random_tensor({tokens, experts}, DType::f32, 7);
+    const Routing sound = softmax_top_k(machine.ctx, logits, {.top_k = top_k}, nullptr, nullptr);
+    logits.data<float>()[17 * experts + 4] = NAN;
+    const Routing routing = softmax_top_k(machine.ctx, logits, {.top_k = top_k}, nullptr, nullptr);
+    CHECK(std::isnan(routing.statistics.entropy_sum + routing.statistics.squared_lse_sum));
+    CHECK(std::accumulate(routing.statistics.counts.begin(), routing.statistics.counts.end(),
+                          int64_t{0}) == tokens * top_k);
+    for (int64_t i = 0; i < tokens * top_k; ++i) {
+      const int32_t expert = routing.experts.data<int32_t>()[i];
+      CHECK((expert >= 0 && expert < experts));
+      if (i / top_k == 17) continue;
+      CHECK(expert == sound.experts.data<int32_t>()[i]);
+      CHECK(routing.weights.data<float>()[i] == sound.weights.data<float>()[i]);
+    }
+    plan_dispatch(machine.ctx, routing.experts, experts);  // throws for any other
+  }
+}
+
 TEST_CASE("routing: statistics have the same bits for any number of threads") {
   const Tensor logits = random_tensor({1000, 16}, DType::f32, 3, 2.0);
   const kernels::KernelTable& table = kernels::choose_table(detect_cpu_features(), "auto");
