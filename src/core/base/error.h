@@ -34,7 +34,8 @@ class Error : public std::runtime_error {
 // The process exit code of a kind: 2, 3, 4, 5, 6 and 70 in the order above.
 int exit_code(ErrorKind kind);
 
-// Throws Error(kind) with a formatted message that says where, what was found and what was expected.
+// Throws Error(kind) with a formatted message: where it happened, what was found, what was
+// expected.
 template <typename... Args>
 [[noreturn]] void fail(ErrorKind kind, fmt::format_string<Args...> format, Args&&... args) {
   throw Error(kind, fmt::format(format, std::forward<Args>(args)...));

@@ -36,8 +36,7 @@ std::string nearest_name(std::string_view unknown, const std::vector<std::string
   return best == known.end() ? std::string() : *best;
 }
 
-void check_interval(std::string_view where, std::string_view key, double value,
-                    Interval interval) {
+void check_interval(std::string_view where, std::string_view key, double value, Interval interval) {
   if (!(value >= interval.low && value <= interval.high)) {
     fail(ErrorKind::invalid_input, "{}: {} = {}, expected {} to {}", where, key, value,
          interval.low, interval.high);

@@ -60,8 +60,8 @@ std::shared_ptr<Storage> Allocator::allocate(int64_t bytes) {
     used_ -= capacity;
     fail(ErrorKind::exhausted, "out of memory: {} bytes more than the {} in use", bytes, used_);
   }
-  auto owner = std::shared_ptr<const void>(
-      block, [self = shared_from_this(), capacity](const void* memory) {
+  auto owner =
+      std::shared_ptr<const void>(block, [self = shared_from_this(), capacity](const void* memory) {
         self->give_back(static_cast<std::byte*>(const_cast<void*>(memory)), capacity);
       });
   return std::make_shared<Storage>(Storage{block, bytes, true, std::move(owner)});

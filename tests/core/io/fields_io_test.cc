@@ -51,8 +51,8 @@ std::string refused(std::string_view toml) {
 TEST_CASE("fields: a file sets them by name and section") {
   Settings settings;
   apply_toml(settings,
-        "steps = 2e3\nresume = true\nschedule = 'linear'\npaths = ['a', 'b']\nclip = 2\n"
-        "[optimizer]\nlr = 0.5\nbetas = []\n");
+             "steps = 2e3\nresume = true\nschedule = 'linear'\npaths = ['a', 'b']\nclip = 2\n"
+             "[optimizer]\nlr = 0.5\nbetas = []\n");
   CHECK(settings.steps == 2000);
   CHECK(settings.resume);
   CHECK(settings.schedule == "linear");
