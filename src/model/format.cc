@@ -10,7 +10,7 @@
 namespace cadre::model {
 namespace {
 
-constexpr std::array kFormats = {&kHuggingFaceFormat, &kGgufFormat};
+constexpr std::array kFormats = {&kHuggingFaceFormat, &kGgufFormat, &kMistralFormat, &kOlmoFormat};
 
 }  // namespace
 

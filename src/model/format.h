@@ -34,5 +34,7 @@ const Format& format_of(const std::filesystem::path& place);
 // One file each.
 extern const Format kHuggingFaceFormat;  // hf_format.cc
 extern const Format kGgufFormat;         // gguf/format.cc
+extern const Format kMistralFormat;      // mistral_format.cc
+extern const Format kOlmoFormat;         // olmo_format.cc
 
 }  // namespace cadre::model

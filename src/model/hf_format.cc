@@ -1,5 +1,6 @@
 #include "core/io/json.h"
 #include "core/io/safetensors_set.h"
+#include "core/io/torch_file.h"
 #include "model/families/family.h"
 #include "model/format.h"
 
@@ -11,8 +12,9 @@ namespace fs = std::filesystem;
 constexpr const char* kConfig = "config.json";
 
 bool matches(const fs::path& place) {
-  return fs::is_directory(place) ? fs::is_regular_file(place / kConfig)
-                                 : place.extension() == ".json";
+  return fs::is_directory(place)
+             ? fs::is_regular_file(place / kConfig)
+             : place.extension() == ".json" && place.filename() != "params.json";
 }
 
 fs::path config_file(const fs::path& place) {
@@ -25,10 +27,22 @@ ModelSpec read_spec(const fs::path& place) {
   return find_family(config).read_config(config);
 }
 
+// Older directories, and those of Yuan, hold what torch.save wrote.
+std::shared_ptr<const io::TensorSource> open_source(const fs::path& folder) {
+  const fs::path bin = folder / "pytorch_model.bin";
+  const fs::path bin_index = folder / "pytorch_model.bin.index.json";
+  const bool safetensors = fs::exists(folder / "model.safetensors") ||
+                           fs::exists(folder / "model.safetensors.index.json");
+  if (!safetensors && fs::exists(bin)) {
+    return std::make_shared<const io::TorchSet>(std::vector<fs::path>{bin});
+  }
+  if (!safetensors && fs::exists(bin_index)) return io::TorchSet::open_index(bin_index);
+  return std::make_shared<const io::SafetensorsSet>(io::SafetensorsSet::open(folder));
+}
+
 std::unique_ptr<const Weights> open_weights(const fs::path& place, const ModelSpec& spec) {
   const fs::path folder = config_file(place).parent_path();
-  auto source = std::make_shared<const io::SafetensorsSet>(io::SafetensorsSet::open(folder));
-  return weights_in(std::move(source), find_family(spec.architecture).layouts, spec, folder);
+  return weights_in(open_source(folder), find_family(spec.architecture).layouts, spec, folder);
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 #include "core/io/safetensors.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "core/io/mapped_tensor.h"
 
 namespace cadre::io {
 
@@ -50,19 +51,7 @@ Tensor SafetensorsFile::tensor(std::string_view name) const {
     fail(ErrorKind::not_found, "{}: there is no tensor \"{}\"", path().string(), name);
   }
   const std::span<const std::byte> data = bytes(*info);
-  const auto address = reinterpret_cast<uintptr_t>(data.data());
-  if (address % static_cast<uintptr_t>(dtype_size(info->dtype)) != 0) {
-    Tensor copy = Tensor::empty(info->shape, info->dtype);
-    std::memcpy(copy.raw(), data.data(), data.size());
-    return copy;
-  }
-  auto storage = std::make_shared<Storage>();
-  // Storage has one pointer type for both kinds of memory; `writable` keeps the promise of const.
-  storage->data = const_cast<std::byte*>(data.data());
-  storage->size = static_cast<int64_t>(data.size());
-  storage->writable = false;
-  storage->keep_alive = file_;
-  return Tensor(std::move(storage), 0, info->shape, info->dtype);
+  return mapped_tensor(file_, data, info->shape, info->dtype);
 }
 
 }  // namespace cadre::io

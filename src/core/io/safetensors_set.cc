@@ -1,11 +1,10 @@
 #include "core/io/safetensors_set.h"
 
 #include <algorithm>
-#include <map>
 #include <numeric>
 
 #include "core/base/pages.h"
-#include "core/io/json.h"
+#include "core/io/shard_index.h"
 
 namespace cadre::io {
 namespace {
@@ -26,16 +25,6 @@ fs::path resolve(const fs::path& path) {
        path.string());
 }
 
-// An index comes from outside: it may not lead out of its folder.
-void check_file_name(const std::string& file, const std::string& where) {
-  const bool plain = !file.empty() && file != "." && file != ".." &&
-                     file.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
-  if (!plain) {
-    fail(ErrorKind::corrupt_data, "{}: {} is not the name of a file beside the index", where,
-         json_quote(file));
-  }
-}
-
 }  // namespace
 
 SafetensorsSet SafetensorsSet::open(const fs::path& path) {
@@ -46,30 +35,12 @@ SafetensorsSet SafetensorsSet::open(const fs::path& path) {
     set.sort();
     return set;
   }
-  const JsonView index = JsonView::read_file(set.path_);
-  const JsonView map = index.object("weight_map");
-  std::map<std::string, std::vector<std::string>> names_by_file;
-  for (const std::string& name : map.keys()) {
-    const std::string file = map.string(name);
-    check_file_name(file, map.at(name).where());
-    names_by_file[file].push_back(name);
-  }
-  for (auto& [file, names] : names_by_file) {
+  for (const auto& [file, names] : read_shard_index(set.path_)) {
     const fs::path place = set.path_.parent_path() / file;
     const auto opened = SafetensorsFile::open(place);
-    for (const std::string& name : names) {
-      if (opened->find(name) == nullptr) {
-        fail(ErrorKind::corrupt_data, "{}: lacks the tensor \"{}\" that {} places there",
-             place.string(), name, set.path_.string());
-      }
-    }
-    std::sort(names.begin(), names.end());
-    for (const TensorInfo& info : opened->tensors()) {
-      if (!std::binary_search(names.begin(), names.end(), info.name)) {
-        fail(ErrorKind::corrupt_data, "{}: holds the tensor \"{}\" that {} does not place there",
-             place.string(), info.name, set.path_.string());
-      }
-    }
+    std::vector<std::string> held;
+    for (const TensorInfo& info : opened->tensors()) held.push_back(info.name);
+    check_shard(set.path_, place, names, held);
     set.add(opened);
   }
   set.sort();

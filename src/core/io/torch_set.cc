@@ -1,0 +1,69 @@
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "core/base/pages.h"
+#include "core/io/shard_index.h"
+#include "core/io/torch_file.h"
+
+namespace cadre::io {
+namespace {
+
+bool same_elements(const Tensor& a, const Tensor& b) {
+  return a.dtype() == b.dtype() && a.shape() == b.shape() &&
+         (a.bytes() == 0 || std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())) == 0);
+}
+
+}  // namespace
+
+TorchSet::TorchSet(const std::vector<std::filesystem::path>& files) {
+  std::map<std::string_view, Place> places;
+  for (const std::filesystem::path& path : files) {
+    const std::shared_ptr<const TorchFile> file = TorchFile::open(path);
+    for (const TorchTensor& tensor : file->tensors()) {
+      const auto [known, is_new] = places.emplace(tensor.info.name, Place{file, &tensor});
+      if (is_new) continue;
+      const Place& first = known->second;
+      if (!same_elements(first.file->tensor(*first.tensor), file->tensor(tensor))) {
+        fail(ErrorKind::corrupt_data, "{}: \"{}\" differs from the one in {}", path.string(),
+             tensor.info.name, first.file->path().string());
+      }
+    }
+  }
+  for (auto& [name, place] : places) {
+    infos_.push_back(place.tensor->info);
+    places_.push_back(std::move(place));
+  }
+}
+
+std::shared_ptr<const TorchSet> TorchSet::open_index(const std::filesystem::path& index) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& [file, names] : read_shard_index(index)) {
+    const std::filesystem::path place = index.parent_path() / file;
+    std::vector<std::string> held;
+    const std::shared_ptr<const TorchFile> opened = TorchFile::open(place);
+    for (const TorchTensor& tensor : opened->tensors()) held.push_back(tensor.info.name);
+    check_shard(index, place, names, held);
+    files.push_back(place);
+  }
+  return std::make_shared<const TorchSet>(files);
+}
+
+const TorchSet::Place& TorchSet::place(std::string_view name) const {
+  const TensorInfo* info = find(name);
+  if (info == nullptr) fail(ErrorKind::not_found, "there is no tensor \"{}\"", name);
+  return places_[static_cast<size_t>(info - infos_.data())];
+}
+
+Tensor TorchSet::tensor(std::string_view name) const {
+  const Place& found = place(name);
+  return found.file->tensor(*found.tensor);
+}
+
+const std::filesystem::path& TorchSet::file_of(std::string_view name) const {
+  return place(name).file->path();
+}
+
+void TorchSet::release(std::string_view name) const { release_pages(place(name).tensor->storage); }
+
+}  // namespace cadre::io

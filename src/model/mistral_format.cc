@@ -1,0 +1,172 @@
+// The files in which Mistral AI publishes its models: params.json, and consolidated.safetensors or
+// consolidated.NN.pt. Rotary pairs are neighbours there, so rows of queries and keys change places.
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#include "core/io/json.h"
+#include "core/io/safetensors_set.h"
+#include "core/io/torch_file.h"
+#include "model/families/config.h"
+#include "model/families/family.h"
+#include "model/format.h"
+
+namespace cadre::model {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kParams = "params.json";
+constexpr int64_t kDefaultPositions = 32768;  // the files name none
+
+constexpr NameRule kCommon[] = {
+    {"embedding", Part::whole, "tok_embeddings.weight"},
+    {"blocks.{l}.attention_norm", Part::whole, "layers.{l}.attention_norm.weight"},
+    {"blocks.{l}.attention.query", Part::rope_pairs, "layers.{l}.attention.wq.weight"},
+    {"blocks.{l}.attention.key", Part::rope_pairs, "layers.{l}.attention.wk.weight"},
+    {"blocks.{l}.attention.value", Part::whole, "layers.{l}.attention.wv.weight"},
+    {"blocks.{l}.attention.output", Part::whole, "layers.{l}.attention.wo.weight"},
+    {"blocks.{l}.feed_forward_norm", Part::whole, "layers.{l}.ffn_norm.weight"},
+    {"norm", Part::whole, "norm.weight"},
+    {"head", Part::whole, "output.weight"},
+};
+constexpr NameRule kDense[] = {
+    {"blocks.{l}.mlp.gate_up", Part::gate, "layers.{l}.feed_forward.w1.weight"},
+    {"blocks.{l}.mlp.gate_up", Part::up, "layers.{l}.feed_forward.w3.weight"},
+    {"blocks.{l}.mlp.down", Part::whole, "layers.{l}.feed_forward.w2.weight"},
+};
+constexpr NameRule kExperts[] = {
+    {"blocks.{l}.router", Part::whole, "layers.{l}.feed_forward.gate.weight"},
+    {"blocks.{l}.experts.gate_up", Part::expert_gate,
+     "layers.{l}.feed_forward.experts.{e}.w1.weight"},
+    {"blocks.{l}.experts.gate_up", Part::expert_up,
+     "layers.{l}.feed_forward.experts.{e}.w3.weight"},
+    {"blocks.{l}.experts.down", Part::expert, "layers.{l}.feed_forward.experts.{e}.w2.weight"},
+};
+// As Mixtral 8x7B was first published, in December 2023.
+constexpr NameRule kStacked[] = {
+    {"blocks.{l}.router", Part::whole, "layers.{l}.block_sparse_moe.gate.weight"},
+    {"blocks.{l}.experts.gate_up", Part::stacked_gate, "layers.{l}.block_sparse_moe.w1"},
+    {"blocks.{l}.experts.gate_up", Part::stacked_up, "layers.{l}.block_sparse_moe.w3"},
+    {"blocks.{l}.experts.down", Part::stacked_down_t, "layers.{l}.block_sparse_moe.w2"},
+};
+
+template <size_t kA, size_t kB>
+constexpr std::array<NameRule, kA + kB> join(const NameRule (&a)[kA], const NameRule (&b)[kB]) {
+  std::array<NameRule, kA + kB> all{};
+  std::copy_n(a, kA, all.begin());
+  std::copy_n(b, kB, all.begin() + kA);
+  return all;
+}
+constexpr auto kDenseNames = join(kCommon, kDense);
+constexpr auto kExpertNames = join(kCommon, kExperts);
+constexpr auto kStackedNames = join(kCommon, kStacked);
+
+constexpr NameLayout kDenseLayouts[] = {{"consolidated", kDenseNames}};
+constexpr NameLayout kMixtureLayouts[] = {
+    {"one tensor for each expert", kExpertNames},
+    {"experts stacked on rows", kStackedNames},
+};
+
+bool matches(const fs::path& place) {
+  return fs::is_directory(place) ? fs::is_regular_file(place / kParams)
+                                 : place.filename() == kParams;
+}
+
+fs::path params_file(const fs::path& place) {
+  return fs::is_directory(place) ? place / kParams : place;
+}
+
+// One number, or a list that repeats one for groups of layers; null in it stands for no window.
+int64_t window_of(const io::JsonView& params, std::string_view key) {
+  if (params.is_null(key)) return 0;
+  const io::JsonView value = params.at(key);
+  if (value.value().get_if<io::JsonValue::Array>() == nullptr) return params.integer(key);
+  int64_t window = -1;
+  for (int64_t i = 0; i < value.size(); ++i) {
+    const io::JsonView element = value.element(i);
+    const int64_t own = element.value().is_null() ? 0 : element.as_integer();
+    if (window >= 0 && own != window) {
+      fail(ErrorKind::unsupported, "{}: {} and {}, expected one window for all layers",
+           element.where(), window, own);
+    }
+    window = own;
+  }
+  return std::max<int64_t>(window, 0);
+}
+
+ModelSpec read_spec(const fs::path& place) {
+  const io::JsonView params = io::JsonView::read_file(params_file(place));
+  params.expect_object();
+  ModelSpec spec;
+  spec.hidden_size = params.integer("dim");
+  spec.vocab_size = params.integer("vocab_size");
+  spec.rms_norm_eps = params.number_or("norm_eps", 1e-5);
+  spec.max_positions = params.integer_or("max_seq_len", kDefaultPositions);
+  spec.bos_token_id = 1;
+  spec.eos_token_id = 2;
+  BlockSpec block;
+  AttentionSpec& attention = block.attention;
+  attention.num_heads = params.integer("n_heads");
+  attention.num_kv_heads = params.integer_or("n_kv_heads", attention.num_heads);
+  attention.head_dim = params.is_null("head_dim")
+                           ? divide_heads(params, spec.hidden_size, attention.num_heads)
+                           : params.integer("head_dim");
+  attention.window =
+      window_of(params, params.is_null("sliding_window") ? "_sliding_window" : "sliding_window");
+  // The publisher's code: models with a window are of the first generation.
+  attention.rope.theta = params.number_or("rope_theta", attention.window > 0 ? 1e4 : 1e6);
+  const MlpSpec mlp = {.intermediate_size = params.integer("hidden_dim")};
+  if (params.is_null("moe")) {
+    spec.architecture = "MistralForCausalLM";
+    block.feed_forward = mlp;
+  } else {
+    const io::JsonView moe = params.object("moe");
+    spec.architecture = "MixtralForCausalLM";
+    block.feed_forward = MoeSpec{.router = {.num_experts = moe.integer("num_experts"),
+                                            .top_k = moe.integer("num_experts_per_tok"),
+                                            .renormalise = true},
+                                 .expert = mlp};
+  }
+  spec.blocks.assign(layer_count(params, "n_layers", 0), block);
+  return spec;
+}
+
+// consolidated.00.pt, consolidated.01.pt, ...
+std::vector<fs::path> torch_files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("consolidated.") && name.ends_with(".pt")) files.push_back(entry.path());
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+std::shared_ptr<const io::TensorSource> open_source(const fs::path& folder) {
+  const fs::path whole = folder / "consolidated.safetensors";
+  if (fs::exists(whole)) {
+    return std::make_shared<const io::SafetensorsSet>(io::SafetensorsSet::open(whole));
+  }
+  const std::vector<fs::path> files = torch_files(folder);
+  if (files.empty()) {
+    fail(ErrorKind::not_found, "{}: holds neither consolidated.safetensors nor consolidated.00.pt",
+         folder.string());
+  }
+  return std::make_shared<const io::TorchSet>(files);
+}
+
+std::unique_ptr<const Weights> open_weights(const fs::path& place, const ModelSpec& spec) {
+  const fs::path folder = params_file(place).parent_path();
+  const bool dense = std::holds_alternative<MlpSpec>(spec.blocks.front().feed_forward);
+  const std::span<const NameLayout> layouts =
+      dense ? std::span<const NameLayout>(kDenseLayouts) : kMixtureLayouts;
+  return weights_in(open_source(folder), layouts, spec, folder);
+}
+
+}  // namespace
+
+const Format kMistralFormat = {"Mistral AI's own", kParams, matches, read_spec, open_weights};
+
+}  // namespace cadre::model
