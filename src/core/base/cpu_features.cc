@@ -10,10 +10,11 @@ namespace cadre {
 namespace {
 
 // GCC 12's __builtin_cpu_supports does not know AMX, so its bits are read from leaf 7.
-bool cpu_has_amx_bf16() {
+bool cpu_has_amx() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
-  return (d & (1u << 22)) != 0 && (d & (1u << 24)) != 0;  // AMX-BF16 and AMX-TILE
+  constexpr unsigned kBits = 1u << 22 | 1u << 24 | 1u << 25;  // AMX-BF16, AMX-TILE, AMX-INT8
+  return (d & kBits) == kBits;
 }
 
 bool request_amx() {
@@ -42,9 +43,9 @@ CpuFeatures detect_cpu_features() {
   features.avx512 = features.avx2 && __builtin_cpu_supports("avx512f") &&
                     __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                     __builtin_cpu_supports("avx512vl");
-  features.avx512_bf16 = features.avx512 && __builtin_cpu_supports("avx512bf16");
   features.avx512_vnni = features.avx512 && __builtin_cpu_supports("avx512vnni");
-  features.amx_bf16 = features.avx512_bf16 && cpu_has_amx_bf16() && request_amx();
+  features.avx512_bf16 = features.avx512_vnni && __builtin_cpu_supports("avx512bf16");
+  features.amx = features.avx512_bf16 && cpu_has_amx() && request_amx();
   features.model_name = read_model_name();
   return features;
 }

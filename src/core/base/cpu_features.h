@@ -8,9 +8,9 @@ namespace cadre {
 struct CpuFeatures {
   bool avx2 = false;         // AVX2, FMA and F16C
   bool avx512 = false;       // AVX-512 F, BW, DQ and VL
-  bool avx512_bf16 = false;  // vdpbf16ps
   bool avx512_vnni = false;  // vpdpbusd
-  bool amx_bf16 = false;     // tiles, granted to this process by the kernel
+  bool avx512_bf16 = false;  // vdpbf16ps, and VNNI
+  bool amx = false;          // tiles of bf16 and int8, granted to this process by the kernel
   std::string model_name;    // as in /proc/cpuinfo; empty if unknown
 };
 

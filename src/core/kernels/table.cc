@@ -13,8 +13,9 @@ std::vector<const KernelTable*> supported_tables(const CpuFeatures& features) {
   std::vector<const KernelTable*> tables = {&scalar_table()};
   if (features.avx2) tables.push_back(&avx2::table());
   if (features.avx512) tables.push_back(&avx512::table());
+  if (features.avx512_vnni) tables.push_back(&avx512::table_vnni());
   if (features.avx512_bf16) tables.push_back(&avx512::table_bf16());
-  if (features.amx_bf16) tables.push_back(&amx::table());
+  if (features.amx) tables.push_back(&amx::table());
   return tables;
 }
 

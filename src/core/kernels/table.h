@@ -11,6 +11,7 @@
 #include "core/kernels/mixture.h"
 #include "core/kernels/peak.h"
 #include "core/kernels/quantise.h"
+#include "core/kernels/quantised_gemm.h"
 #include "core/kernels/rms_norm.h"
 #include "core/kernels/rope.h"
 #include "core/kernels/softmax.h"
@@ -20,8 +21,10 @@ namespace cadre::kernels {
 
 // What a table lacks comes from the next slower one, so no pointer is ever null.
 struct KernelTable {
-  std::string_view name;  // "scalar", "avx2", "avx512", "avx512_bf16", "amx"
+  std::string_view name;  // "scalar", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "amx"
   GemmFn* gemm;
+  QuantisedGemmFn* quantised_gemm;
+  QuantiseRowsFn* quantise_rows;
   RmsNormFn* rms_norm;
   RmsNormBackwardFn* rms_norm_backward;
   RmsNormBackwardWeightFn* rms_norm_backward_weight;

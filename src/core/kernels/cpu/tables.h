@@ -11,6 +11,8 @@ const KernelTable& table();
 }
 namespace avx512 {
 const KernelTable& table();
+const KernelTable& table_vnni();
+// Every processor with AVX512_BF16 has VNNI.
 const KernelTable& table_bf16();
 }  // namespace avx512
 namespace amx {

@@ -3,10 +3,12 @@
 
 #include "core/kernels/gemm.h"
 #include "core/kernels/peak.h"
+#include "core/kernels/quantised_gemm.h"
 
 namespace cadre::kernels::amx {
 
 GemmFn gemm;
+QuantisedGemmFn quantised_gemm;
 PeakFlopsFn peak_bf16;
 
 }  // namespace cadre::kernels::amx

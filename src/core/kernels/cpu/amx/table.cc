@@ -8,6 +8,7 @@ const KernelTable& table() {
     KernelTable t = avx512::table_bf16();
     t.name = "amx";
     t.gemm = gemm;
+    t.quantised_gemm = quantised_gemm;
     t.peak_bf16 = peak_bf16;
     return t;
   }();

@@ -8,6 +8,7 @@ const KernelTable& table() {
     KernelTable t = scalar_table();
     t.name = "avx2";
     t.gemm = gemm;
+    t.quantised_gemm = quantised_gemm;
     t.rms_norm = rms_norm;
     t.rms_norm_backward = rms_norm_backward;
     t.rms_norm_backward_weight = rms_norm_backward_weight;

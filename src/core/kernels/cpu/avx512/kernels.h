@@ -6,6 +6,7 @@
 #include "core/kernels/gemm.h"
 #include "core/kernels/mixture.h"
 #include "core/kernels/peak.h"
+#include "core/kernels/quantised_gemm.h"
 #include "core/kernels/rms_norm.h"
 #include "core/kernels/rope.h"
 #include "core/kernels/softmax.h"
@@ -16,6 +17,9 @@ namespace cadre::kernels::avx512 {
 GemmFn gemm;
 // bf16 with vdpbf16ps; f32 as gemm. Only where the processor has AVX512_BF16.
 GemmFn gemm_bf16;
+// Only where the processor has AVX512_VNNI.
+QuantisedGemmFn quantised_gemm_vnni;
+QuantiseRowsFn quantise_rows;
 RmsNormFn rms_norm;
 RmsNormBackwardFn rms_norm_backward;
 RmsNormBackwardWeightFn rms_norm_backward_weight;

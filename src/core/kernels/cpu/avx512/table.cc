@@ -8,6 +8,7 @@ const KernelTable& table() {
     KernelTable t = avx2::table();
     t.name = "avx512";
     t.gemm = gemm;
+    t.quantise_rows = quantise_rows;
     t.rms_norm = rms_norm;
     t.rms_norm_backward = rms_norm_backward;
     t.rms_norm_backward_weight = rms_norm_backward_weight;
@@ -37,9 +38,19 @@ const KernelTable& table() {
   return kTable;
 }
 
-const KernelTable& table_bf16() {
+const KernelTable& table_vnni() {
   static const KernelTable kTable = [] {
     KernelTable t = table();
+    t.name = "avx512_vnni";
+    t.quantised_gemm = quantised_gemm_vnni;
+    return t;
+  }();
+  return kTable;
+}
+
+const KernelTable& table_bf16() {
+  static const KernelTable kTable = [] {
+    KernelTable t = table_vnni();
     t.name = "avx512_bf16";
     t.gemm = gemm_bf16;
     t.peak_bf16 = peak_bf16;

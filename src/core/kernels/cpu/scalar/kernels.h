@@ -7,6 +7,7 @@
 #include "core/kernels/mixture.h"
 #include "core/kernels/peak.h"
 #include "core/kernels/quantise.h"
+#include "core/kernels/quantised_gemm.h"
 #include "core/kernels/rms_norm.h"
 #include "core/kernels/rope.h"
 #include "core/kernels/softmax.h"
@@ -15,6 +16,8 @@
 namespace cadre::kernels::scalar {
 
 GemmFn gemm;
+QuantisedGemmFn quantised_gemm;
+QuantiseRowsFn quantise_rows;
 RmsNormFn rms_norm;
 RmsNormBackwardFn rms_norm_backward;
 RmsNormBackwardWeightFn rms_norm_backward_weight;

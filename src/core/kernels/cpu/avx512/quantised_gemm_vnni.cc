@@ -1,0 +1,139 @@
+// Weights pass through the registers once for up to eight tokens; each quad of weights meets four
+// activations of a token, broadcast from memory by the instruction itself. vpdpbusd multiplies
+// unsigned by signed bytes, so weights are taken as unsigned (int8 with the upper bit turned, that
+// is plus 128) and the sums begin at -offset * sum of the activations: integers, so exact.
+//
+// For one token the loop is bound by memory; for eight by the two multipliers: 64 products of a
+// group against 24 instructions that scale and add.
+#include <immintrin.h>
+
+#include "core/kernels/cpu/avx512/kernels.h"
+#include "core/kernels/cpu/avx512/quantised_weights.h"
+#include "core/kernels/quantised_gemm.h"
+
+namespace cadre::kernels::avx512 {
+namespace {
+
+template <PackedFormat kFormat>
+constexpr int32_t kUnsignedOffset = kFormat == PackedFormat::q8_0 ? 128 : packed_offset(kFormat);
+
+template <PackedFormat kFormat>
+WeightGroup load_unsigned(const std::byte* group) {
+  WeightGroup w = load_group<kFormat>(group);
+  if constexpr (kFormat == PackedFormat::q8_0) {
+    const __m512i upper = _mm512_set1_epi8(-128);
+    for (int j = 0; j < 8; ++j) w.quads[j] = _mm512_xor_si512(w.quads[j], upper);
+  }
+  return w;
+}
+
+__m512i broadcast_quad(const int8_t* x) {
+  return _mm512_set1_epi32(*reinterpret_cast<const int32_t*>(x));
+}
+
+// acc += scale * (xs * dot) over quads [kBegin, kEnd), whose activations sum to x_sum.
+template <PackedFormat kFormat, int kBegin, int kEnd>
+inline __m512 add_dot(__m512 acc, const WeightGroup& w, const int8_t* x, int32_t x_sum, float xs,
+                      __m512 scale) {
+  __m512i dot = _mm512_setzero_si512();
+  if constexpr (kUnsignedOffset<kFormat> != 0) {
+    dot = _mm512_set1_epi32(-kUnsignedOffset<kFormat> * x_sum);
+  }
+  for (int j = kBegin; j < kEnd; ++j) {
+    dot = _mm512_dpbusd_epi32(dot, w.quads[j], broadcast_quad(x + 4 * j));
+  }
+  return _mm512_fmadd_ps(scale, _mm512_mul_ps(_mm512_set1_ps(xs), _mm512_cvtepi32_ps(dot)), acc);
+}
+
+// kTokens rows of x against one tile.
+template <PackedFormat kFormat, int kTokens>
+void multiply_tile(const QuantisedGemmArgs& args, const std::byte* tile, int64_t t0, int64_t r0) {
+  constexpr int64_t kGroups = packed_block_size(kFormat) / kPackedGroup;
+  const int64_t x_groups = args.k / kPackedGroup;
+  const int8_t* x = args.x.quants + t0 * args.k;
+  const float* xs = args.x.scales + t0 * x_groups;
+  const int32_t* sums = args.x.sums + 2 * t0 * x_groups;
+  const float* x_minimums = args.x.x_minimums + t0 * x_groups;
+  __m512 acc[kTokens];
+  for (int t = 0; t < kTokens; ++t) acc[t] = _mm512_setzero_ps();
+  const std::byte* block = tile;
+  for (int64_t first = 0; first < x_groups; first += kGroups) {
+    const __m512 d = load_halves(block);
+    [[maybe_unused]] __m512 dmin = d;
+    if constexpr (packed_has_minimum(kFormat)) dmin = load_halves(block + 32);
+    const std::byte* quants = block + packed_header_bytes(kFormat);
+    for (int64_t g = 0; g < kGroups; ++g, quants += packed_group_bytes(kFormat)) {
+      _mm_prefetch(reinterpret_cast<const char*>(quants) + 4096, _MM_HINT_T0);
+      const WeightGroup w = load_unsigned<kFormat>(quants);
+      const int64_t group = first + g;
+      if constexpr (kFormat == PackedFormat::q6_k) {
+        const __m512 scale0 = group_scale<kFormat>(block, d, 2 * g);
+        const __m512 scale1 = group_scale<kFormat>(block, d, 2 * g + 1);
+        for (int t = 0; t < kTokens; ++t) {
+          const int64_t at = t * x_groups + group;
+          const int8_t* xt = x + at * kPackedGroup;
+          acc[t] = add_dot<kFormat, 0, 4>(acc[t], w, xt, sums[2 * at], xs[at], scale0);
+          acc[t] = add_dot<kFormat, 4, 8>(acc[t], w, xt, sums[2 * at + 1], xs[at], scale1);
+        }
+      } else {
+        const __m512 scale = group_scale<kFormat>(block, d, g);
+        for (int t = 0; t < kTokens; ++t) {
+          const int64_t at = t * x_groups + group;
+          acc[t] = add_dot<kFormat, 0, 8>(acc[t], w, x + at * kPackedGroup,
+                                          sums[2 * at] + sums[2 * at + 1], xs[at], scale);
+        }
+        if constexpr (packed_has_minimum(kFormat)) {
+          const __m512 minimum = group_minimum(block, dmin, g);
+          for (int t = 0; t < kTokens; ++t) {
+            acc[t] =
+                _mm512_fmadd_ps(minimum, _mm512_set1_ps(x_minimums[t * x_groups + group]), acc[t]);
+          }
+        }
+      }
+    }
+    block += packed_block_bytes(kFormat);
+  }
+  const int64_t columns = args.n - r0;
+  const __mmask16 mask = columns >= 16 ? 0xffff : static_cast<__mmask16>((1u << columns) - 1);
+  for (int t = 0; t < kTokens; ++t) {
+    _mm512_mask_storeu_ps(args.y + (t0 + t) * args.y_stride + r0, mask, acc[t]);
+  }
+}
+
+template <PackedFormat kFormat>
+void run(const QuantisedGemmArgs& args) {
+  const int64_t tile_bytes = packed_tile_bytes(kFormat, args.k);
+  for (int64_t r = 0; r < args.n; r += kPackedRows) {
+    const std::byte* tile = args.tiles + r / kPackedRows * tile_bytes;
+    int64_t t = 0;
+    for (; t + 8 <= args.m; t += 8) multiply_tile<kFormat, 8>(args, tile, t, r);
+    if (t + 4 <= args.m) {
+      multiply_tile<kFormat, 4>(args, tile, t, r);
+      t += 4;
+    }
+    if (t + 2 <= args.m) {
+      multiply_tile<kFormat, 2>(args, tile, t, r);
+      t += 2;
+    }
+    if (t < args.m) multiply_tile<kFormat, 1>(args, tile, t, r);
+  }
+}
+
+}  // namespace
+
+void quantised_gemm_vnni(const QuantisedGemmArgs& args) noexcept {
+  switch (args.format) {
+    case PackedFormat::q8_0:
+      return run<PackedFormat::q8_0>(args);
+    case PackedFormat::q4_0:
+      return run<PackedFormat::q4_0>(args);
+    case PackedFormat::q4_k:
+      return run<PackedFormat::q4_k>(args);
+    case PackedFormat::q5_k:
+      return run<PackedFormat::q5_k>(args);
+    case PackedFormat::q6_k:
+      return run<PackedFormat::q6_k>(args);
+  }
+}
+
+}  // namespace cadre::kernels::avx512

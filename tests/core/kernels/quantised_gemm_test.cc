@@ -1,0 +1,181 @@
+#include "core/kernels/quantised_gemm.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "guarded.h"
+#include "kernel_test.h"
+
+namespace cadre::kernels {
+namespace {
+
+using testing::GuardedBuffer;
+
+constexpr PackedFormat kFormats[] = {PackedFormat::q8_0, PackedFormat::q4_0, PackedFormat::q4_k,
+                                     PackedFormat::q5_k, PackedFormat::q6_k};
+
+// 8-bit activations, each array ending at a guard page.
+struct Activations {
+  GuardedBuffer quants, scales, sums, minimums;
+
+  Activations(int64_t m, int64_t k)
+      : quants(DType::i8, m * k),
+        scales(DType::f32, m * k / 32),
+        sums(DType::i32, m * k / 16),
+        minimums(DType::f32, m * k / 32) {}
+
+  QuantiseRowsArgs target(const GuardedBuffer& x, int64_t k) const {
+    return {.x = x.data(),
+            .type = x.type(),
+            .k = k,
+            .quants = static_cast<int8_t*>(quants.data()),
+            .scales = scales.f32(),
+            .sums = sums.i32(),
+            .x_minimums = minimums.f32()};
+  }
+  QuantisedRows view() const {
+    return {static_cast<const int8_t*>(quants.data()), scales.f32(), sums.i32(), minimums.f32()};
+  }
+  bool same(const Activations& other) const {
+    return same_bytes(quants, other.quants) && same_bytes(scales, other.scales) &&
+           same_bytes(sums, other.sums) && same_bytes(minimums, other.minimums);
+  }
+};
+
+// Tiles of random quants and scales: every bit pattern but halves that are not finite.
+GuardedBuffer random_tiles(PackedFormat format, int64_t n, int64_t k, RandomStream& random) {
+  const int64_t bytes = packed_tiles(n) * packed_tile_bytes(format, k);
+  GuardedBuffer tiles(DType::u8, bytes);
+  auto* p = static_cast<uint8_t*>(tiles.data());
+  for (int64_t i = 0; i < bytes; ++i) p[i] = static_cast<uint8_t>(random.below(256));
+  const int64_t halves = packed_has_minimum(format) ? 32 : 16;
+  for (int64_t block = 0; block < bytes; block += packed_block_bytes(format)) {
+    for (int64_t i = 0; i < halves; ++i) {
+      const f16 h = to_f16(static_cast<float>(random.normal()) * 0.01f);
+      std::memcpy(p + block + 2 * i, &h, sizeof(h));
+    }
+  }
+  return tiles;
+}
+
+void multiply(const KernelTable& table, PackedFormat format, const Activations& x, int64_t m,
+              int64_t k, const GuardedBuffer& tiles, int64_t n, float* y, int64_t y_stride) {
+  std::vector<std::byte> scratch(static_cast<size_t>(quantised_gemm_scratch(k)) + 64);
+  auto at = reinterpret_cast<uintptr_t>(scratch.data());
+  at = (at + 63) / 64 * 64;
+  table.quantised_gemm({.x = x.view(),
+                        .m = m,
+                        .k = k,
+                        .format = format,
+                        .tiles = static_cast<const std::byte*>(tiles.data()),
+                        .n = n,
+                        .y = y,
+                        .y_stride = y_stride,
+                        .scratch = reinterpret_cast<std::byte*>(at)});
+}
+
+TEST_CASE("quantised_gemm: every table gives the bits of the scalar one") {
+  RandomStream random(1);
+  for (const PackedFormat format : kFormats) {
+    for (const int64_t m : {0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 26, 47}) {
+      const int64_t block = packed_block_size(format);
+      const int64_t k = block * (1 + static_cast<int64_t>(random.below(block == 32 ? 9 : 2)));
+      const int64_t n = 1 + static_cast<int64_t>(random.below(50));
+      CAPTURE(static_cast<int>(format));
+      CAPTURE(m);
+      CAPTURE(k);
+      CAPTURE(n);
+      GuardedBuffer values(DType::f32, m * k);
+      values.randomise(random.next());
+      Activations x(m, k);
+      scalar_table().quantise_rows(x.target(values, k), {0, m});
+      const GuardedBuffer tiles = random_tiles(format, n, k, random);
+      const GuardedMatrix none(DType::f32, m, n, n + 3);
+      GuardedMatrix expected = none;
+      multiply(scalar_table(), format, x, m, k, tiles, n, static_cast<float*>(expected.data()),
+               n + 3);
+      for (const KernelTable* table : testing::fast_tables()) {
+        CAPTURE(table->name);
+        GuardedMatrix got = none;
+        multiply(*table, format, x, m, k, tiles, n, static_cast<float*>(got.data()), n + 3);
+        CHECK(got.same_bits(expected));
+        CHECK(got.guards_intact());
+      }
+    }
+  }
+}
+
+TEST_CASE("quantised_gemm: the largest quants do not overflow") {
+  for (const PackedFormat format : kFormats) {
+    const int64_t k = 256;
+    GuardedBuffer values(DType::f32, 17 * k);
+    values.fill(-1.0f);
+    Activations x(17, k);
+    scalar_table().quantise_rows(x.target(values, k), {0, 17});
+    for (const uint8_t pattern : {0xff, 0x80, 0x7f, 0x00}) {
+      GuardedBuffer tiles(DType::u8, packed_tile_bytes(format, k));
+      auto* p = static_cast<uint8_t*>(tiles.data());
+      std::memset(p, pattern, static_cast<size_t>(tiles.count()));
+      for (int64_t b = 0; b < tiles.count(); b += packed_block_bytes(format)) {
+        std::memset(p + b, 0x3c, 32);  // every half is 1.06
+      }
+      GuardedBuffer expected(DType::f32, 17 * 16), got(DType::f32, 17 * 16);
+      multiply(scalar_table(), format, x, 17, k, tiles, 16, expected.f32(), 16);
+      for (const KernelTable* table : testing::fast_tables()) {
+        CAPTURE(table->name);
+        CAPTURE(static_cast<int>(format));
+        multiply(*table, format, x, 17, k, tiles, 16, got.f32(), 16);
+        CHECK(same_bytes(got, expected));
+      }
+    }
+  }
+}
+
+TEST_CASE("quantise_rows: every table gives the bits of the scalar one") {
+  for (const DType type : {DType::f32, DType::bf16}) {
+    for (const int64_t k : {32, 64, 320}) {
+      GuardedBuffer values(type, 5 * k);
+      values.randomise(static_cast<uint64_t>(k));
+      for (int64_t i = 0; i < 32; ++i) values.set(i, 0.0f);
+      values.set(k + 3, std::numeric_limits<float>::infinity());
+      values.set(2 * k + 31, std::numeric_limits<float>::quiet_NaN());
+      for (int64_t i = 0; i < 32; ++i) values.set(3 * k + i, 1e-39f * static_cast<float>(i));
+      // Halfway between two quants: ties go to the even one.
+      for (int64_t i = 0; i < 32; ++i) values.set(4 * k + i, static_cast<float>(i) + 0.5f);
+      values.set(4 * k, 127.0f);
+      Activations expected(5, k);
+      scalar_table().quantise_rows(expected.target(values, k), {0, 5});
+      CHECK(std::isnan(expected.scales.get(k / 32)));
+      CHECK(std::isnan(expected.scales.get(2 * (k / 32))));
+      CHECK(expected.scales.get(0) == 0.0f);
+      for (const KernelTable* table : testing::fast_tables()) {
+        CAPTURE(table->name);
+        Activations got(5, k);
+        table->quantise_rows(got.target(values, k), {0, 2});
+        table->quantise_rows(got.target(values, k), {2, 5});
+        CHECK(got.same(expected));
+        CHECK(got.quants.intact());
+      }
+    }
+  }
+}
+
+TEST_CASE("quantise_rows: quants times scale are within half a step") {
+  const int64_t k = 64;
+  GuardedBuffer values(DType::f32, 3 * k);
+  values.randomise(9, 4.0);
+  Activations x(3, k);
+  scalar_table().quantise_rows(x.target(values, k), {0, 3});
+  for (int64_t i = 0; i < 3 * k; ++i) {
+    const float scale = x.scales.get(i / 32);
+    const float q = static_cast<const int8_t*>(x.quants.data())[i];
+    CHECK(std::fabs(values.get(i) - scale * q) <= 0.5001f * scale);
+  }
+}
+
+}  // namespace
+}  // namespace cadre::kernels
