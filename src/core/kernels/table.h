@@ -9,6 +9,7 @@
 #include "core/kernels/elementwise.h"
 #include "core/kernels/gemm.h"
 #include "core/kernels/mixture.h"
+#include "core/kernels/pack_rows.h"
 #include "core/kernels/peak.h"
 #include "core/kernels/quantise.h"
 #include "core/kernels/quantised_gemm.h"
@@ -25,6 +26,7 @@ struct KernelTable {
   GemmFn* gemm;
   QuantisedGemmFn* quantised_gemm;
   QuantiseRowsFn* quantise_rows;
+  PackRowsFn* pack_rows;
   RmsNormFn* rms_norm;
   RmsNormBackwardFn* rms_norm_backward;
   RmsNormBackwardWeightFn* rms_norm_backward_weight;

@@ -1,0 +1,177 @@
+#include "core/ops/weight.h"
+
+#include <algorithm>
+
+#include "core/ops/check.h"
+#include "core/ops/elementwise.h"
+
+namespace cadre::ops {
+namespace {
+
+// Work of a task in bytes of weights, when few tokens make the product a matter of memory.
+constexpr int64_t kTaskBytes = 64 << 10;
+// Tiles of a task for many tokens, which are packed for each task anew.
+constexpr int64_t kTaskTiles = 64;
+constexpr int64_t kManyTokens = 16;
+
+// Rows [begin, begin + rows) of x and y against one matrix of the stack.
+struct Group {
+  int64_t begin;
+  int64_t rows;
+  int64_t matrix;
+};
+
+struct Task {
+  const Group* group;
+  Range tiles;
+};
+
+std::vector<Task> divide(Context& ctx, const PackedMatrix& w, const std::vector<Group>& groups) {
+  const int64_t tiles = packed_tiles(w.rows);
+  const int64_t tile_bytes = packed_tile_bytes(w.format, w.k);
+  int64_t total = 0;
+  for (const Group& group : groups) total += group.rows > 0 ? tiles : 0;
+  // At least a few tasks for each thread, of whatever size.
+  const int64_t most = std::max<int64_t>(1, total / (4 * ctx.pool().num_threads()));
+  std::vector<Task> tasks;
+  for (const Group& group : groups) {
+    if (group.rows == 0) continue;
+    const int64_t wanted =
+        group.rows < kManyTokens ? std::max<int64_t>(1, kTaskBytes / tile_bytes) : kTaskTiles;
+    const int64_t step = std::min(wanted, most);
+    for (int64_t t = 0; t < tiles; t += step) {
+      tasks.push_back({&group, {t, std::min(tiles, t + step)}});
+    }
+  }
+  // Many rows first, so that what is left for the end is small.
+  std::ranges::stable_sort(
+      tasks, [](const Task& a, const Task& b) { return a.group->rows > b.group->rows; });
+  return tasks;
+}
+
+Tensor multiply(Context& ctx, const LinearInput& x, const PackedMatrix& w,
+                const std::vector<Group>& groups, DType dtype) {
+  CADRE_CHECK(x.quants.defined() && !ctx.recording());
+  const int64_t k = w.k;
+  const Tensor y = ctx.empty({x.quants.dim(0), w.rows}, DType::f32);
+  const std::vector<Task> tasks = divide(ctx, w, groups);
+  ctx.for_tasks(
+      static_cast<int64_t>(tasks.size()), kernels::quantised_gemm_scratch(k),
+      [&](int64_t index, std::byte* scratch) {
+        const Task& task = tasks[static_cast<size_t>(index)];
+        const int64_t row = task.group->begin;
+        const int64_t column = task.tiles.begin * kPackedRows;
+        ctx.kernels().quantised_gemm(
+            {.x = {static_cast<const int8_t*>(x.quants.raw()) + row * k,
+                   x.scales.data<float>() + row * (k / 32), x.sums.data<int32_t>() + row * (k / 16),
+                   x.minimums.data<float>() + row * (k / 32)},
+             .m = task.group->rows,
+             .k = k,
+             .format = w.format,
+             .tiles = w.tile(task.group->matrix, task.tiles.begin),
+             .n = std::min(w.rows, task.tiles.end * kPackedRows) - column,
+             .y = y.data<float>() + row * w.rows + column,
+             .y_stride = w.rows,
+             .scratch = scratch});
+      });
+  return dtype == DType::f32 ? y : cast(ctx, y, dtype);
+}
+
+}  // namespace
+
+int64_t Weight::count() const {
+  if (packed.defined()) return packed.count;
+  return dense.rank() == 3 ? dense.dim(0) : 1;
+}
+
+int64_t Weight::rows() const {
+  return packed.defined() ? packed.rows : dense.dim(dense.rank() - 2);
+}
+
+LinearInput linear_input(Context& ctx, const Tensor& x, const Weight& weight) {
+  LinearInput input;
+  input.x = x;
+  if (!weight.packed.defined()) return input;
+  expect_activation(x, "linear: x");
+  expect_rank(x, 2, "linear: x");
+  const int64_t n = x.dim(0);
+  const int64_t k = weight.packed.k;
+  expect_shape(x, {n, k}, "linear: x");
+  input.quants = ctx.empty({n, k}, DType::i8);
+  input.scales = ctx.empty({n, k / 32}, DType::f32);
+  input.sums = ctx.empty({n, k / 16}, DType::i32);
+  input.minimums = ctx.empty({n, k / 32}, DType::f32);
+  const kernels::QuantiseRowsArgs args = {.x = x.raw(),
+                                          .type = x.dtype(),
+                                          .k = k,
+                                          .quants = static_cast<int8_t*>(input.quants.raw()),
+                                          .scales = input.scales.data<float>(),
+                                          .sums = input.sums.data<int32_t>(),
+                                          .x_minimums = input.minimums.data<float>()};
+  ctx.for_rows(n, k * 6, [&](Range rows) { ctx.kernels().quantise_rows(args, rows); });
+  return input;
+}
+
+Tensor linear(Context& ctx, const LinearInput& x, const Weight& weight, DType dtype) {
+  if (!weight.packed.defined()) return linear(ctx, x.x, weight.dense, dtype);
+  return multiply(ctx, x, weight.packed, {{0, x.x.dim(0), 0}}, dtype);
+}
+
+Tensor grouped_linear(Context& ctx, const LinearInput& x, const Weight& weight,
+                      const GroupOffsets& offsets) {
+  if (!weight.packed.defined()) return grouped_linear(ctx, x.x, weight.dense, offsets);
+  const std::vector<int64_t>& ends = *offsets;
+  CADRE_CHECK(static_cast<int64_t>(ends.size()) == weight.packed.count + 1);
+  std::vector<Group> groups;
+  for (int64_t e = 0; e < weight.packed.count; ++e) {
+    const int64_t begin = ends[static_cast<size_t>(e)];
+    groups.push_back({begin, ends[static_cast<size_t>(e) + 1] - begin, e});
+  }
+  return multiply(ctx, x, weight.packed, groups, x.x.dtype());
+}
+
+LinearInput gather(Context& ctx, const LinearInput& x, const Tensor& permuted_x,
+                   const std::vector<int32_t>& source) {
+  LinearInput result;
+  result.x = permuted_x;
+  const auto rows_of = [&](const Tensor& from) -> Tensor {
+    if (!from.defined()) return {};
+    const auto rows = static_cast<int64_t>(source.size());
+    const Tensor to = ctx.empty({rows, from.dim(1)}, from.dtype());
+    const kernels::GatherRowsArgs args = {.x = from.raw(),
+                                          .y = to.raw(),
+                                          .type = from.dtype(),
+                                          .source = source.data(),
+                                          .width = from.dim(1)};
+    ctx.for_rows(rows, 2 * from.dim(1) * dtype_size(from.dtype()),
+                 [&](Range range) { ctx.kernels().gather_rows(args, range); });
+    return to;
+  };
+  result.quants = rows_of(x.quants);
+  result.scales = rows_of(x.scales);
+  result.sums = rows_of(x.sums);
+  result.minimums = rows_of(x.minimums);
+  return result;
+}
+
+PackedMatrix pack(Context& ctx, PackedFormat format, int64_t count, int64_t rows, int64_t k,
+                  const std::byte* blocks, int64_t row_bytes) {
+  CADRE_CHECK(k % packed_block_size(format) == 0);
+  PackedMatrix matrix = {format, count, rows, k, nullptr};
+  matrix.storage = ctx.allocator().allocate(matrix.bytes());
+  const int64_t tiles = packed_tiles(rows);
+  ctx.for_blocks(count * tiles, 4, [&](Range range) {
+    for (int64_t i = range.begin; i < range.end; ++i) {
+      const int64_t first = i % tiles * kPackedRows;
+      ctx.kernels().pack_rows({.blocks = blocks + (i / tiles * rows + first) * row_bytes,
+                               .row_bytes = row_bytes,
+                               .format = format,
+                               .rows = std::min(kPackedRows, rows - first),
+                               .k = k,
+                               .tile = matrix.tile(i / tiles, i % tiles)});
+    }
+  });
+  return matrix;
+}
+
+}  // namespace cadre::ops

@@ -1,0 +1,35 @@
+// Matrices of few bits in the layout of packed_rows.h: one, or a stack of equal shape such as the
+// experts of a layer.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "core/tensor/packed_rows.h"
+#include "core/tensor/storage.h"
+
+namespace cadre {
+
+// A handle: copies share memory. Without storage it is empty.
+struct PackedMatrix {
+  PackedFormat format = PackedFormat::q8_0;
+  int64_t count = 0;  // matrices in the stack
+  int64_t rows = 0;   // of each
+  int64_t k = 0;
+  std::shared_ptr<Storage> storage;
+
+  bool defined() const { return storage != nullptr; }
+  int64_t matrix_bytes() const { return packed_tiles(rows) * packed_tile_bytes(format, k); }
+  int64_t bytes() const { return count * matrix_bytes(); }
+  // Tile `tile` of matrix `index`.
+  std::byte* tile(int64_t index, int64_t tile) const {
+    return storage->data + index * matrix_bytes() + tile * packed_tile_bytes(format, k);
+  }
+};
+
+// "q8_0", "q4_0", "q4_k", "q5_k", "q6_k".
+std::string_view packed_format_name(PackedFormat format);
+
+}  // namespace cadre
