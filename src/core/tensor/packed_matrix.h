@@ -5,8 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string_view>
+#include <optional>
 
+#include "core/tensor/blocks.h"
 #include "core/tensor/packed_rows.h"
 #include "core/tensor/storage.h"
 
@@ -29,7 +30,8 @@ struct PackedMatrix {
   }
 };
 
-// "q8_0", "q4_0", "q4_k", "q5_k", "q6_k".
-std::string_view packed_format_name(PackedFormat format);
+// The blocks that a format is packed from, and the format that takes blocks of a type, if any does.
+BlockType block_type(PackedFormat format);
+std::optional<PackedFormat> packed_format(BlockType type);
 
 }  // namespace cadre
