@@ -76,7 +76,7 @@ void run(const Options& options, const CLI::App& app) {
   const bool by_ids = app.count("--prompt-tokens") > 0;
   // Ids need no tokenizer: a model without one can still be tried.
   std::optional<text::Tokenizer> tokenizer;
-  if (!by_ids || std::filesystem::exists(folder / "tokenizer.json")) {
+  if (!by_ids || has_tokenizer(folder)) {
     tokenizer = load_tokenizer(folder);
   }
   std::vector<int32_t> prompt;
@@ -138,7 +138,9 @@ void run(const Options& options, const CLI::App& app) {
 
 void setup_generate(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("model", options->model, "A model or run folder")->type_name("MODEL")->required();
+  app.add_option("model", options->model, "A model or run folder, or a .gguf file")
+      ->type_name("MODEL")
+      ->required();
   app.add_option("-p,--prompt", options->prompt, "The text to go on from; standard input if absent")
       ->type_name("TEXT");
   app.add_option("--prompt-file", options->prompt_file, "Read the prompt from this file")
@@ -157,6 +159,7 @@ void setup_generate(CLI::App& app) {
   add_examples(app,
                "  cadre generate runs/quickstart --prompt 'The licence'\n"
                "  cadre generate model/ -p 'def main' -n 200 --temperature 0\n"
+               "  cadre generate olmoe-q8_0.gguf -p 'Once' -n 20\n"
                "  cadre generate model/ --prompt-tokens 12,7,9 --temperature 0 --json");
   app.callback([options, &app] { run(*options, app); });
 }

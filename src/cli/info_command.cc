@@ -93,12 +93,13 @@ void print_for_people(const model::ModelSpec& spec, const model::ModelCost& cost
 
 void setup_info(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("model", options->model, "A model or run folder, or a config.json")
+  app.add_option("model", options->model, "A model or run folder, a config.json or a .gguf file")
       ->type_name("MODEL")
       ->required();
   add_json_flag(app, options->json);
   add_examples(app,
                "  cadre info OLMoE-1B-7B-0924/\n"
+               "  cadre info mixtral-8x7b.Q4_K_M.gguf\n"
                "  cadre info config.json --json");
   app.callback([options] {
     const model::ModelSpec spec = model::read_spec(find_model(options->model));

@@ -7,6 +7,8 @@
 #include <cstring>
 
 #include "core/base/error.h"
+#include "core/io/gguf.h"
+#include "text/gguf_tokenizer.h"
 
 namespace cadre::cli {
 
@@ -38,6 +40,11 @@ text::Tokenizer load_tokenizer(const fs::path& place) {
     }
   }
   return text::Tokenizer::load(place);
+}
+
+bool has_tokenizer(const fs::path& model) {
+  if (io::is_gguf_file(model)) return text::has_gguf_tokenizer(*io::GgufFile::open(model));
+  return fs::exists(model / "tokenizer.json") || fs::exists(model / "tokenizer.model");
 }
 
 }  // namespace cadre::cli

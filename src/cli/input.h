@@ -12,8 +12,11 @@ namespace cadre::cli {
 // forgotten an argument, or beyond 4 GiB.
 std::string read_standard_input();
 
-// The tokenizer in a file, or in a folder that holds a tokenizer.json or tokenizer.model (a model, or
-// a run and its latest checkpoint). Throws Error(not_found) naming the places that were looked at.
+// The tokenizer in a file (also of GGUF), or in a folder that holds a tokenizer.json or
+// tokenizer.model (a model, or a run and its latest checkpoint). Throws Error(not_found) naming the
+// places that were looked at.
 text::Tokenizer load_tokenizer(const std::filesystem::path& place);
+// Whether the model at that place has one.
+bool has_tokenizer(const std::filesystem::path& model);
 
 }  // namespace cadre::cli

@@ -24,13 +24,16 @@ Tokenizer read_gguf_tokenizer(const io::GgufFile& file);
 // Roles of tokens and the chat template.
 TokenizerConfig read_gguf_tokenizer_config(const io::GgufFile& file);
 
-// Adds the keys of the tokenizer of a model folder (tokenizer.model, or else tokenizer.json, with
-// tokenizer_config.json) to metadata. Ids up to vocab_size without a token are called [PAD<id>], as
-// llama.cpp's converter does. Adds "tokenizer.ggml.model" = "no_vocab" if the folder has none of
-// these files. Throws Error(unsupported) for tokenizers that GGUF cannot express.
-void write_gguf_tokenizer(const std::filesystem::path& folder, int64_t vocab_size,
+// Adds the keys of the tokenizer at `place`: that of a GGUF file, or of a model folder
+// (tokenizer.model, or else tokenizer.json, with tokenizer_config.json). Ids up to vocab_size
+// without a token are called [PAD<id>], as llama.cpp's converter does. Adds "tokenizer.ggml.model"
+// = "no_vocab" if there is no tokenizer. Throws Error(unsupported) for tokenizers that GGUF cannot
+// express.
+void write_gguf_tokenizer(const std::filesystem::path& place, int64_t vocab_size,
                           io::GgufMetadata& metadata);
-// Copies all keys that begin with "tokenizer." from one file to another.
-void copy_gguf_tokenizer(const io::GgufFile& file, io::GgufMetadata& metadata);
+
+// Writes the tokenizer of a GGUF file into a folder as Hugging Face has it: tokenizer.json or
+// tokenizer.model, tokenizer_config.json and special_tokens_map.json; nothing if the file has none.
+void save_gguf_tokenizer(const io::GgufFile& file, const std::filesystem::path& folder);
 
 }  // namespace cadre::text

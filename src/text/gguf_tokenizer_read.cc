@@ -10,6 +10,7 @@
 #include "text/gguf_pre_types.h"
 #include "text/gguf_tokenizer.h"
 #include "text/sentencepiece_model.h"
+#include "text/sentencepiece_writer.h"
 #include "text/tokenizer_builder.h"
 #include "text/utf8.h"
 
@@ -228,7 +229,8 @@ Tokenizer read_sentencepiece(const io::GgufFile& file) {
   setup.add_eos = roles.add_eos;
   setup.bos_id = roles.bos;
   setup.eos_id = roles.eos;
-  return make_sentencepiece_tokenizer(model, setup, file.path().string());
+  std::vector<TokenizerFile> files = {{"tokenizer.model", sentencepiece_bytes(model)}};
+  return make_sentencepiece_tokenizer(model, setup, file.path().string(), std::move(files));
 }
 
 }  // namespace

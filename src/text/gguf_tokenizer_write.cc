@@ -10,6 +10,7 @@
 #include "text/char_bpe_model.h"
 #include "text/gguf_pre_types.h"
 #include "text/gguf_tokenizer.h"
+#include "text/gguf_tokenizer_copy.h"
 #include "text/json_field.h"
 #include "text/sentencepiece_model.h"
 #include "text/utf8.h"
@@ -276,7 +277,12 @@ void write_roles(const fs::path& folder, io::GgufMetadata& metadata) {
 
 }  // namespace
 
-void write_gguf_tokenizer(const fs::path& folder, int64_t vocab_size, io::GgufMetadata& metadata) {
+void write_gguf_tokenizer(const fs::path& place, int64_t vocab_size, io::GgufMetadata& metadata) {
+  if (io::is_gguf_file(place)) {
+    copy_gguf_tokenizer(*io::GgufFile::open(place), metadata);
+    return;
+  }
+  const fs::path& folder = place;
   if (fs::exists(folder / "tokenizer.model")) {
     write_model(folder, vocab_size, metadata);
   } else if (fs::exists(folder / "tokenizer.json")) {
@@ -286,49 +292,6 @@ void write_gguf_tokenizer(const fs::path& folder, int64_t vocab_size, io::GgufMe
     return;
   }
   write_roles(folder, metadata);
-}
-
-void copy_gguf_tokenizer(const io::GgufFile& file, io::GgufMetadata& metadata) {
-  using io::GgufKind;
-  for (const std::string& key : file.keys()) {
-    if (!key.starts_with("tokenizer.")) continue;
-    const io::GgufValue& value = *file.find_value(key);
-    const bool list = value.kind == GgufKind::array;
-    switch (list ? value.element_kind : value.kind) {
-      case GgufKind::string:
-        if (list) {
-          const auto texts = file.strings(key);
-          metadata.set(key, std::vector<std::string>(texts.begin(), texts.end()));
-        } else {
-          metadata.set(key, file.string(key));
-        }
-        break;
-      case GgufKind::f32:
-        if (list) {
-          const auto numbers = file.numbers(key);
-          metadata.set(key, std::vector<float>(numbers.begin(), numbers.end()));
-        } else {
-          metadata.set(key, static_cast<float>(file.number(key)));
-        }
-        break;
-      case GgufKind::boolean:
-        if (!list) metadata.set(key, file.flag_or(key, false));
-        break;
-      case GgufKind::i32:
-        if (list) {
-          const auto integers = file.integers(key);
-          metadata.set(key, std::vector<int32_t>(integers.begin(), integers.end()));
-        } else {
-          metadata.set(key, static_cast<int32_t>(file.integer(key)));
-        }
-        break;
-      case GgufKind::u32:
-        if (!list) metadata.set(key, static_cast<uint32_t>(file.integer(key)));
-        break;
-      default:
-        fail(ErrorKind::unsupported, "{} is of a kind that is not copied", file.where(key));
-    }
-  }
 }
 
 }  // namespace cadre::text

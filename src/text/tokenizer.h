@@ -66,7 +66,7 @@ struct TokenizerSummary {
 // Immutable and cheap to copy (copies share everything); threads may share it.
 class Tokenizer {
  public:
-  // From tokenizer.json or tokenizer.model, told apart by their content, or from the folder of a
+  // From tokenizer.json, tokenizer.model or a GGUF file, told apart by content, or from the folder of a
   // model: its tokenizer.json, or else its tokenizer.model with what tokenizer_config.json and
   // added_tokens.json say about added tokens and about those before and after the text. Throws
   // Error(not_found), and as above.

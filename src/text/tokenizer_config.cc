@@ -6,7 +6,9 @@
 
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "text/gguf_tokenizer.h"
 #include "text/json_field.h"
+#include "text/sentencepiece_model.h"
 
 namespace cadre::text {
 namespace {
@@ -66,9 +68,28 @@ ordered_json added_tokens_decoder(const Tokenizer& tokenizer) {
   return decoder;
 }
 
+// Pieces that are looked for before the model runs, as a text between two others: said here too,
+// for readers of SentencePiece files treat them as characters of the text around.
+ordered_json user_defined_pieces(const Tokenizer& tokenizer) {
+  const TokenizerFile& file = tokenizer.files().front();
+  const SentencePieceModel model = read_sentencepiece_model(file.content, file.name);
+  ordered_json decoder = ordered_json::object();
+  for (size_t id = 0; id < model.pieces.size(); ++id) {
+    if (model.pieces[id].type != SentencePieceModel::Type::user_defined) continue;
+    decoder[std::to_string(id)] = {{"content", model.pieces[id].text},
+                                   {"lstrip", false},
+                                   {"normalized", false},
+                                   {"rstrip", false},
+                                   {"single_word", false},
+                                   {"special", false}};
+  }
+  return decoder;
+}
+
 }  // namespace
 
 TokenizerConfig read_tokenizer_config(const std::filesystem::path& folder) {
+  if (io::is_gguf_file(folder)) return read_gguf_tokenizer_config(*io::GgufFile::open(folder));
   TokenizerConfig config;
   for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
     const std::filesystem::path file = folder / name;
@@ -95,13 +116,28 @@ void write_tokenizer_config(const std::filesystem::path& folder, const Tokenizer
     static_cast<void>(tokenizer.required_id(token));
     roles[role.key] = token;
   }
-  ordered_json document = {{"add_prefix_space", false},
-                           {"added_tokens_decoder", added_tokens_decoder(tokenizer)},
-                           {"clean_up_tokenization_spaces", false}};
+  const bool sentencepiece = tokenizer.files().front().name == "tokenizer.model";
+  ordered_json document = {{"clean_up_tokenization_spaces", false}};
+  if (sentencepiece) {
+    // What stands around an empty text is what the tokenizer adds.
+    const std::vector<int32_t> around = tokenizer.encode("");
+    const auto is = [&](int32_t id, const std::string& token) {
+      return !token.empty() && id == tokenizer.token_to_id(token);
+    };
+    const bool bos = !around.empty() && is(around.front(), config.bos_token);
+    document["add_bos_token"] = bos;
+    document["add_eos_token"] =
+        around.size() > (bos ? 1 : 0) && is(around.back(), config.eos_token);
+    document["legacy"] = true;
+    document["added_tokens_decoder"] = user_defined_pieces(tokenizer);
+  } else {
+    document["add_prefix_space"] = false;
+    document["added_tokens_decoder"] = added_tokens_decoder(tokenizer);
+  }
   document.update(roles);
   if (config.model_max_length > 0) document["model_max_length"] = config.model_max_length;
   if (!config.chat_template.empty()) document["chat_template"] = config.chat_template;
-  document["tokenizer_class"] = "PreTrainedTokenizerFast";
+  document["tokenizer_class"] = sentencepiece ? "LlamaTokenizer" : "PreTrainedTokenizerFast";
   write_file_atomically(folder / "tokenizer_config.json", document.dump(2) + "\n");
   write_file_atomically(folder / "special_tokens_map.json", roles.dump(2) + "\n");
 }

@@ -22,9 +22,10 @@ struct TokenizerConfig {
   std::string chat_template;     // Jinja source
 };
 
-// Reads the folder's tokenizer_config.json, then special_tokens_map.json for roles that are still
-// open; a file that is not there says nothing. Fields without a place here are left to whoever
-// needs them. Throws Error(corrupt_data) that names file and field.
+// Reads the keys of a GGUF file, or of a folder its tokenizer_config.json, then
+// special_tokens_map.json for roles that are still open; a file that is not there says nothing.
+// Fields without a place here are left to whoever needs them. Throws Error(corrupt_data) that names
+// file and field.
 TokenizerConfig read_tokenizer_config(const std::filesystem::path& folder);
 
 // Writes both files into the folder, each atomically, so that AutoTokenizer of transformers loads

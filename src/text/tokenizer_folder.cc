@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "text/gguf_tokenizer.h"
 #include "text/json_field.h"
 #include "text/published_setups.h"
 #include "text/tokenizer_builder.h"
@@ -155,6 +156,7 @@ Tokenizer from_bytes(std::string bytes, const fs::path& file) {
 }  // namespace
 
 Tokenizer Tokenizer::load(const fs::path& place) {
+  if (io::is_gguf_file(place)) return read_gguf_tokenizer(*io::GgufFile::open(place));
   if (!fs::is_directory(place)) return from_bytes(read_text_file(place), place);
   if (const fs::path file = place / "tokenizer.json"; fs::exists(file)) {
     return from_json(read_text_file(file), file.string());

@@ -137,8 +137,25 @@ TEST_CASE("gguf tokenizer: what is read is written again by copying") {
     metadata.set("tokenizer.ggml.add_bos_token", false);
     const auto file = with_metadata(folder, metadata);
     io::GgufMetadata copy;
-    copy_gguf_tokenizer(*file, copy);
+    write_gguf_tokenizer(file->path(), 0, copy);
     CHECK(copy.pairs() == metadata.pairs());
+  }
+}
+
+TEST_CASE("gguf tokenizer: saved into a folder it gives the same ids") {
+  const ScratchFolder folder;
+  for (const io::GgufMetadata& metadata : {byte_level(), sentencepiece()}) {
+    const ScratchFolder saved;
+    const auto file = with_metadata(folder, metadata);
+    save_gguf_tokenizer(*file, saved.path());
+    const Tokenizer expected = Tokenizer::load(file->path());
+    const Tokenizer found = Tokenizer::load(saved.path());
+    for (const std::string text : {"ab abc", "cab<end>b", "a<user>b", " [INST]ab", "<s>b"}) {
+      CAPTURE(text);
+      CHECK(found.encode(text) == expected.encode(text));
+    }
+    CHECK(read_tokenizer_config(saved.path()).eos_token ==
+          read_tokenizer_config(file->path()).eos_token);
   }
 }
 
