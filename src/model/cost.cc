@@ -25,6 +25,17 @@ ModelCost cost(const ModelSpec& spec) {
   return result;
 }
 
+int64_t kv_cache_bytes(const ModelSpec& spec, int64_t sequence_length) {
+  int64_t bytes = 0;
+  for (const BlockSpec& block : spec.blocks) {
+    const int64_t window = block.attention.window;
+    const int64_t slots = window > 0 ? std::min(window, sequence_length) : sequence_length;
+    bytes += slots * 2 * block.attention.num_kv_heads * block.attention.head_dim *
+             dtype_size(DType::bf16);
+  }
+  return bytes;
+}
+
 double attention_flops_per_token(const ModelSpec& spec, int64_t sequence_length) {
   double flops = 0.0;
   for (const BlockSpec& block : spec.blocks) {

@@ -23,6 +23,10 @@ struct ModelCost {
 
 ModelCost cost(const ModelSpec& spec);
 
+// Bytes of a bf16 KV cache for a sequence of that length: layers with a window keep no more than
+// it.
+int64_t kv_cache_bytes(const ModelSpec& spec, int64_t sequence_length);
+
 // Operations of attention scores and values that 2N does not count, forward, for one token of a
 // sequence of that length: 4 * D_attention * mean visible keys, summed over layers.
 double attention_flops_per_token(const ModelSpec& spec, int64_t sequence_length);

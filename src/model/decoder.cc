@@ -1,13 +1,12 @@
 #include "model/decoder.h"
 
-#include <map>
-#include <tuple>
+#include <algorithm>
 #include <utility>
 
 #include "core/ops/embedding.h"
 #include "core/ops/linear.h"
 #include "core/ops/recompute.h"
-#include "core/ops/rms_norm.h"
+#include "model/rotation.h"
 
 namespace cadre::model {
 
@@ -15,18 +14,25 @@ Decoder::Decoder(ModelSpec spec, std::shared_ptr<const Parameters> parameters)
     : spec_(std::move(spec)),
       parameters_(std::move(parameters)),
       embedding_(parameters_->tensor("embedding")),
-      norm_(parameters_->tensor("norm")),
+      norm_("norm", spec_, *parameters_),
       head_(spec_.tied_embeddings ? embedding_ : parameters_->tensor("head")) {
-  using Key = std::tuple<int64_t, double, ops::RopePrecision>;
-  std::map<Key, std::shared_ptr<const ops::RopeTable>> tables;
+  // Layers that turn alike share a table.
+  std::vector<std::pair<AttentionSpec, std::shared_ptr<const ops::RopeTable>>> tables;
   for (int64_t layer = 0; layer < spec_.num_layers(); ++layer) {
     const BlockSpec& block = spec_.blocks[static_cast<size_t>(layer)];
     const AttentionSpec& attention = block.attention;
-    auto& table = tables[{attention.rotary_dim(), attention.rope.theta, attention.rope.precision}];
-    if (!table) {
-      table = std::make_shared<ops::RopeTable>(spec_.max_positions, attention.rotary_dim(),
-                                               attention.rope.theta, attention.rope.precision);
+    auto found = std::ranges::find_if(tables, [&](const auto& entry) {
+      return entry.first.rope == attention.rope &&
+             entry.first.rotary_dim() == attention.rotary_dim();
+    });
+    if (found == tables.end()) {
+      const std::vector<double> frequencies =
+          rotary_frequencies(attention.rope, attention.rotary_dim());
+      found = tables.insert(
+          found, {attention, std::make_shared<const ops::RopeTable>(
+                                 spec_.max_positions, frequencies, attention.rope.precision)});
     }
+    const auto& table = found->second;
     if (block.residual_mlp) {
       blocks_.emplace_back(nn::HybridBlock(spec_, layer, *parameters_, table));
     } else {
@@ -56,8 +62,7 @@ Tensor Decoder::hidden(Context& ctx, const nn::ForwardInput& input, nn::ForwardT
       x = run(ctx, x, input, router);
     }
   }
-  return ops::rms_norm(ctx, x, norm_, static_cast<float>(spec_.rms_norm_eps),
-                       parameters_->compute());
+  return norm_.forward(ctx, x);
 }
 
 Tensor Decoder::logits(Context& ctx, const Tensor& hidden) const {

@@ -11,6 +11,7 @@
 #include "model/nn/block.h"
 #include "model/nn/forward.h"
 #include "model/nn/hybrid_block.h"
+#include "model/nn/norm.h"
 #include "model/parameters.h"
 #include "model/spec.h"
 
@@ -41,7 +42,9 @@ class Decoder {
  private:
   ModelSpec spec_;
   std::shared_ptr<const Parameters> parameters_;
-  Tensor embedding_, norm_, head_;
+  Tensor embedding_;
+  nn::Norm norm_;
+  Tensor head_;
   std::vector<std::variant<nn::Block, nn::HybridBlock>> blocks_;
 };
 

@@ -51,8 +51,9 @@ std::vector<float> GoldenCase::target_weights() const {
 }
 
 std::vector<std::string> olmoe_cases() {
-  return {"olmoe/plain",       "olmoe/odd_sizes",           "olmoe/grouped_queries", "olmoe/top_1",
-          "olmoe/all_experts", "olmoe/padded_renormalised", "olmoe/packed_experts"};
+  return {"olmoe/plain",          "olmoe/odd_sizes",   "olmoe/grouped_queries",
+          "olmoe/top_1",          "olmoe/all_experts", "olmoe/padded_renormalised",
+          "olmoe/packed_experts", "olmoe/clipped_tied"};
 }
 
 double max_difference(const Tensor& a, const Tensor& b, const GoldenCase& rows) {

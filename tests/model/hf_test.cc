@@ -175,7 +175,6 @@ TEST_CASE("config.json: what cannot be computed as published is refused, naming 
     return refusal(R"({"architectures": ["OlmoeForCausalLM"], )" + keys + "}");
   };
   CHECK(olmoe(R"("hidden_act": "gelu")").find("hidden_act") != std::string::npos);
-  CHECK(olmoe(R"("attention_bias": true)").find("attention_bias") != std::string::npos);
   CHECK(olmoe(R"("rope_scaling": {"type": "linear"})").find("rope_scaling") != std::string::npos);
   CHECK(olmoe(R"("num_key_value_heads": 3)").find("num_key_value_heads") != std::string::npos);
   CHECK(olmoe(R"("num_experts_per_tok": 65)").find("num_experts_per_tok") != std::string::npos);

@@ -31,6 +31,17 @@ struct AddArgs {
 };
 using AddFn = void(const AddArgs& args, Range elements) noexcept;
 
+// y = min(max(x, -limit), limit); NaN stays NaN. With dy its derivative: y = dy where |x| <= limit,
+// else 0. Types f32 or bf16, the same for all; y may be the memory of x or dy.
+struct ClampArgs {
+  const void* x;
+  const void* dy;  // null in the forward pass
+  void* y;
+  DType type;
+  float limit;  // > 0
+};
+using ClampFn = void(const ClampArgs& args, Range elements) noexcept;
+
 // Inverted dropout: y = x * keep / (1 - p), where element i is kept if the value of the random
 // stream at (offset + i) is >= p (RandomStream::uniform_at of the given key, core/base/random.h).
 // The derivative is the same map applied to dy. Types f32 or bf16, the same for x and y.

@@ -18,31 +18,46 @@ void check_disjoint(std::vector<Range> ranges, const char* what) {
   }
 }
 
+// The first key that a query at `position` sees.
+int64_t first_visible(int64_t position, int64_t window) {
+  return std::max<int64_t>(0, position + 1 - window);
+}
+
+// True if a ring holds every key of every tile that the queries of the segment see.
+bool ring_holds_keys(const AttentionSegment& s, int64_t window) {
+  if (s.ring <= 0 || s.ring % kKeyTile != 0 || window == 0) return false;
+  const int64_t first = first_visible(s.num_keys - s.num_queries, window) / kKeyTile * kKeyTile;
+  return s.num_queries == 0 || s.num_keys - first <= s.ring;
+}
+
 void check_segments(const std::vector<AttentionSegment>& segments, int64_t num_queries,
-                    int64_t num_keys, bool derive) {
+                    int64_t num_keys, int64_t window, bool derive) {
   std::vector<Range> queries;
   std::vector<Range> keys;
   for (const AttentionSegment& s : segments) {
+    const int64_t rows = s.ring == 0 ? s.num_keys : s.ring;
     const bool valid =
         s.query_begin >= 0 && s.key_begin >= 0 && s.num_queries >= 0 &&
         s.num_queries <= s.num_keys && s.num_queries <= num_queries - s.query_begin &&
-        s.num_keys <= num_keys - s.key_begin && s.num_keys <= std::numeric_limits<int32_t>::max();
+        rows <= num_keys - s.key_begin && s.num_keys <= std::numeric_limits<int32_t>::max();
     if (!valid) {
       fail(ErrorKind::invalid_input,
            "attention: a segment has queries {} + {} and keys {} + {}, expected no more queries "
            "than keys, within {} and {} rows",
            s.query_begin, s.num_queries, s.key_begin, s.num_keys, num_queries, num_keys);
     }
+    if (s.ring != 0 && (derive || !ring_holds_keys(s, window))) {
+      fail(
+          ErrorKind::invalid_input,
+          "attention: a ring of {} rows for {} queries after {} keys with a window of {}, expected "
+          "a multiple of {} that holds the tiles they see, and no derivative",
+          s.ring, s.num_queries, s.num_keys - s.num_queries, window, kKeyTile);
+    }
     if (s.num_queries > 0) queries.push_back({s.query_begin, s.query_begin + s.num_queries});
-    if (s.num_keys > 0) keys.push_back({s.key_begin, s.key_begin + s.num_keys});
+    if (s.num_keys > 0) keys.push_back({s.key_begin, s.key_begin + rows});
   }
   check_disjoint(queries, "query");
   if (derive) check_disjoint(keys, "key");
-}
-
-// The first key that a query at `position` sees.
-int64_t first_visible(int64_t position, int64_t window) {
-  return std::max<int64_t>(0, position + 1 - window);
 }
 
 }  // namespace
@@ -66,8 +81,10 @@ AttentionShape check_attention(const Tensor& q, const Tensor& k, const Tensor& v
   const int64_t head_dim = q.dim(1) / heads;
   expect_shape(k, {k.dim(0), kv_heads * head_dim}, "attention: k");
   expect_shape(v, k.shape(), "attention: v");
-  check_segments(segments, q.dim(0), k.dim(0), derive);
-  const int64_t window = options.window > 0 ? options.window : k.dim(0) + 1;
+  check_segments(segments, q.dim(0), k.dim(0), options.window, derive);
+  // Sums of a position and the window stay far below 2^63.
+  constexpr int64_t kMaxWindow = int64_t{1} << 40;
+  const int64_t window = options.window > 0 ? std::min(options.window, kMaxWindow) : k.dim(0) + 1;
   return {heads, kv_heads, head_dim, window};
 }
 

@@ -11,7 +11,7 @@ namespace cadre::ops {
 
 // Keys in a tile, counted from the start of the sequence. Part of the definition of the result: the
 // products with values sum over one tile at a time.
-constexpr int64_t kKeyTile = 128;
+constexpr int64_t kKeyTile = kAttentionTile;
 
 // The extents of one call and where its rows lie.
 struct AttentionShape {

@@ -43,6 +43,30 @@ Tensor cast(Context& ctx, const Tensor& x, DType dtype) {
   return y;
 }
 
+Tensor clamp(Context& ctx, const Tensor& x, float limit) {
+  expect_activation(x, "clamp: x");
+  if (!(limit > 0.0f)) {
+    fail(ErrorKind::invalid_input, "clamp: the limit is {}, expected more than 0", limit);
+  }
+  const Tensor y = ctx.empty_like(x);
+  const auto run = [type = x.dtype(), limit](Context& c, const Tensor& from, const void* dy,
+                                             void* to) {
+    const kernels::ClampArgs args = {
+        .x = from.raw(), .dy = dy, .y = to, .type = type, .limit = limit};
+    c.for_rows(from.elements(), 3 * dtype_size(type),
+               [&](Range part) { c.kernels().clamp(args, part); });
+  };
+  run(ctx, x, nullptr, y.raw());
+  Tape* tape = ctx.tape();
+  if (tape != nullptr && tape->tracks(x)) {
+    tape->record(y, [=](Context& c, const Tensor& dy) {
+      run(c, x, dy.raw(), dy.raw());
+      tape->contribute(c, x, dy);
+    });
+  }
+  return y;
+}
+
 namespace {
 
 Tensor drop(Context& ctx, const Tensor& x, float p, uint64_t seed, uint64_t stream) {

@@ -6,21 +6,34 @@
 
 namespace cadre::ops {
 
+std::vector<double> rope_frequencies(int64_t rotary_dim, double theta) {
+  if (rotary_dim < 2 || rotary_dim % 2 != 0 || !(theta > 0)) {
+    fail(ErrorKind::invalid_input, "rope: rotary_dim {}, theta {}; expected even, positive",
+         rotary_dim, theta);
+  }
+  std::vector<double> frequencies;
+  for (int64_t i = 0; i < rotary_dim / 2; ++i) {
+    frequencies.push_back(
+        std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(rotary_dim)));
+  }
+  return frequencies;
+}
+
 namespace {
 
 double round_to_bf16(double x) { return to_f32(to_bf16(static_cast<float>(x))); }
 
 }  // namespace
 
-RopeTable::RopeTable(int64_t max_positions, int64_t rotary_dim, double theta,
+RopeTable::RopeTable(int64_t max_positions, const std::vector<double>& frequencies,
                      RopePrecision precision)
-    : max_positions_(max_positions), rotary_dim_(rotary_dim) {
-  if (max_positions < 1 || rotary_dim < 2 || rotary_dim % 2 != 0 || !(theta > 0)) {
+    : max_positions_(max_positions), rotary_dim_(2 * static_cast<int64_t>(frequencies.size())) {
+  if (max_positions < 1 || frequencies.empty()) {
     fail(ErrorKind::invalid_input,
-         "rope: max_positions {}, rotary_dim {}, theta {}; expected at least 1, even, positive",
-         max_positions, rotary_dim, theta);
+         "rope: {} positions and {} frequencies, expected at least one of each", max_positions,
+         frequencies.size());
   }
-  const int64_t half = rotary_dim / 2;
+  const int64_t half = rotary_dim_ / 2;
   cosine_.resize(static_cast<size_t>(Shape{max_positions, half}.elements()));
   sine_.resize(cosine_.size());
   // `rounded` is for what the published code of some models keeps in bf16.
@@ -28,8 +41,7 @@ RopeTable::RopeTable(int64_t max_positions, int64_t rotary_dim, double theta,
   const auto rounded = [](bool wanted, double x) { return wanted ? round_to_bf16(x) : x; };
   for (int64_t i = 0; i < half; ++i) {
     const double frequency =
-        rounded(precision != RopePrecision::f32,
-                std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(rotary_dim)));
+        rounded(precision != RopePrecision::f32, frequencies[static_cast<size_t>(i)]);
     for (int64_t position = 0; position < max_positions; ++position) {
       const double angle = rounded(all, rounded(all, static_cast<double>(position)) * frequency);
       const auto at = static_cast<size_t>(position * half + i);

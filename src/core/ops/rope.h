@@ -11,12 +11,19 @@
 
 namespace cadre::ops {
 
-// cos and sin of position * theta^(-2i/rotary_dim), computed in f64, but for what `precision`
-// rounds, and kept in f32.
+// theta^(-2i/rotary_dim) for i below rotary_dim / 2: radians that pair i turns by from one position
+// to the next. rotary_dim is even and >= 2.
+std::vector<double> rope_frequencies(int64_t rotary_dim, double theta);
+
+// cos and sin of position * frequency, computed in f64, but for what `precision` rounds, and kept
+// in f32.
 class RopeTable {
  public:
-  // rotary_dim is even and >= 2.
   RopeTable(int64_t max_positions, int64_t rotary_dim, double theta,
+            RopePrecision precision = RopePrecision::f32)
+      : RopeTable(max_positions, rope_frequencies(rotary_dim, theta), precision) {}
+  // One frequency for each pair of rotary_dim = 2 * frequencies.size() elements.
+  RopeTable(int64_t max_positions, const std::vector<double>& frequencies,
             RopePrecision precision = RopePrecision::f32);
   int64_t max_positions() const { return max_positions_; }
   int64_t rotary_dim() const { return rotary_dim_; }

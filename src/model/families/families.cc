@@ -4,13 +4,21 @@
 #include "core/base/error.h"
 #include "core/io/json.h"
 #include "model/families/arctic.h"
+#include "model/families/deepseek.h"
 #include "model/families/family.h"
+#include "model/families/llama.h"
+#include "model/families/mistral.h"
+#include "model/families/mixtral.h"
+#include "model/families/olmo.h"
+#include "model/families/olmo2.h"
 #include "model/families/olmoe.h"
+#include "model/families/qwen2_moe.h"
 
 namespace cadre::model {
 namespace {
 
-constexpr std::array kFamilies = {&kArctic, &kOlmoe};
+constexpr std::array kFamilies = {&kArctic, &kDeepseek, &kLlama, &kMistral, &kMixtral,
+                                  &kOlmo,   &kOlmo2,    &kOlmoe, &kQwen2Moe};
 
 std::string known_architectures() {
   std::string names;
@@ -25,11 +33,11 @@ std::string known_architectures() {
 
 std::span<const Family* const> families() { return kFamilies; }
 
-const Family& find_family(std::string_view architecture) {
+const Family& find_family(std::string_view name) {
   for (const Family* family : kFamilies) {
-    if (family->architecture == architecture) return *family;
+    if (family->architecture == name || family->model_type == name) return *family;
   }
-  fail(ErrorKind::unsupported, "the architecture {} is not supported; known: {}", architecture,
+  fail(ErrorKind::unsupported, "the architecture {} is not supported; known: {}", name,
        known_architectures());
 }
 

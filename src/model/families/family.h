@@ -25,7 +25,7 @@ enum class Part {
   expert,         // [E, out, in] at {e}
   expert_gate,    // rows [0, F) of [E, 2F, D] at {e}
   expert_up,      // rows [F, 2F)
-  gate,           // rows [0, F) of [2F, D]
+  gate,           // rows [0, F) of [2F, D], or of a bias [2F]
   up,             // rows [F, 2F)
   rope_pairs,     // rows of each head in pairs that turn together: theirs 2i+s is ours i + s Dh/2
   fused_query,    // the first rows of [(H + 2 Hkv) Dh, D], queries, keys and values end to end
@@ -60,13 +60,17 @@ struct Family {
   // Writes every key of config.json that read_config reads, and those that other readers expect.
   void (*write_config)(const ModelSpec& spec, DType dtype, io::JsonValue& json);
   std::span<const NameLayout> layouts;  // the first is the one we write
+  // The keys of a published config.json that decide the model: what a model that is trained from
+  // scratch is like, but for its sizes. Empty: the class defaults.
+  std::string_view published = {};
 };
 
 // All families, and the one that a configuration names through `architectures` or `model_type`.
 // Throws Error(unsupported) listing the known ones.
 std::span<const Family* const> families();
 const Family& find_family(const io::JsonView& config);
-const Family& find_family(std::string_view architecture);
+// By architecture or model_type.
+const Family& find_family(std::string_view name);
 
 // How the elements of a piece of a file lie in ours: the piece is [outer, rows, columns, width] in
 // the file and [outer, columns, rows, width] in ours. The inverse swaps rows and columns.

@@ -61,11 +61,12 @@ class PartBuilder {
   std::vector<FilePart>& parts_;
 };
 
-// Rows [0, F) or [F, 2F) of [2F, D].
+// Rows [0, F) or [F, 2F) of [2F, D] or [2F].
 void add_half(const std::string& theirs, bool second, const Place& place, PartBuilder& builder) {
   const Shape& shape = place.parameter.shape;
   const int64_t rows = shape.dim(0) / 2;
-  builder.add(theirs, {rows, shape.dim(1)}, second ? rows * shape.dim(1) : 0);
+  const Shape half = shape.rank() == 1 ? Shape{rows} : Shape{rows, shape.dim(1)};
+  builder.add(theirs, half, second ? half.elements() : 0);
 }
 
 // One tensor for each expert.

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "core/ops/linear.h"
+#include "core/ops/elementwise.h"
 #include "core/ops/rms_norm.h"
 
 namespace cadre::nn {
@@ -15,30 +15,33 @@ Attention::Attention(const model::ModelSpec& model, int64_t layer,
     : spec_(model.blocks[static_cast<size_t>(layer)].attention),
       layer_(layer),
       eps_(static_cast<float>(model.rms_norm_eps)),
-      rope_(std::move(rope)) {
-  const auto weight = [&](const char* name) {
-    return parameters.tensor(fmt::format("blocks.{}.attention.{}", layer, name));
-  };
+      rope_(std::move(rope)),
+      query_(fmt::format("blocks.{}.attention.query", layer), parameters),
+      key_(fmt::format("blocks.{}.attention.key", layer), parameters),
+      value_(fmt::format("blocks.{}.attention.value", layer), parameters),
+      output_(fmt::format("blocks.{}.attention.output", layer), parameters) {
   if (spec_.filter) filter_.emplace(model, layer, parameters);
-  query_ = weight("query");
-  key_ = weight("key");
-  value_ = weight("value");
-  output_ = weight("output");
   if (spec_.qk_norm == model::QkNorm::full_width) {
-    query_norm_ = weight("query_norm");
-    key_norm_ = weight("key_norm");
+    query_norm_ = parameters.tensor(fmt::format("blocks.{}.attention.query_norm", layer));
+    key_norm_ = parameters.tensor(fmt::format("blocks.{}.attention.key_norm", layer));
   }
 }
 
 Tensor Attention::forward(Context& ctx, const Tensor& x, const ForwardInput& input) const {
   const DType type = x.dtype();
   const Tensor filtered = filter_ ? filter_->forward(ctx, x, input) : x;
-  Tensor q = ops::linear(ctx, filtered, query_, type);
-  Tensor k = ops::linear(ctx, filtered, key_, type);
-  Tensor v = ops::linear(ctx, x, value_, type);
+  Tensor q = query_.forward(ctx, filtered, type);
+  Tensor k = key_.forward(ctx, filtered, type);
+  Tensor v = value_.forward(ctx, x, type);
   if (query_norm_.defined()) {
     q = ops::rms_norm(ctx, q, query_norm_, eps_, type);
     k = ops::rms_norm(ctx, k, key_norm_, eps_, type);
+  }
+  if (spec_.clip_qkv > 0) {
+    const auto limit = static_cast<float>(spec_.clip_qkv);
+    q = ops::clamp(ctx, q, limit);
+    k = ops::clamp(ctx, k, limit);
+    v = ops::clamp(ctx, v, limit);
   }
   q = ops::rope(ctx, q, spec_.num_heads, input.positions, rope_);
   k = ops::rope(ctx, k, spec_.num_kv_heads, input.positions, rope_);
@@ -54,7 +57,7 @@ Tensor Attention::forward(Context& ctx, const Tensor& x, const ForwardInput& inp
       .num_kv_heads = spec_.num_kv_heads,
       .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(spec_.head_dim))),
       .window = spec_.window};
-  return ops::linear(ctx, ops::attention(ctx, q, k, v, segments, options), output_, type);
+  return output_.forward(ctx, ops::attention(ctx, q, k, v, segments, options), type);
 }
 
 }  // namespace cadre::nn

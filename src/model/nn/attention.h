@@ -1,7 +1,7 @@
 // Grouped-query self-attention with rotary positions.
 //
-//   q = W_q f, k = W_k f, v = W_v x;  q and k normalised if the spec says so, then turned;
-//   y = W_o attention(q, k, v)
+//   q = W_q f, k = W_k f, v = W_v x, with biases if the spec says so; q and k normalised, q, k and
+//   v clamped likewise; then q and k turned;  y = W_o attention(q, k, v)
 //
 // f is x, or local_filter(x) if the spec has one.
 #pragma once
@@ -10,6 +10,7 @@
 #include <string>
 
 #include "model/nn/forward.h"
+#include "model/nn/linear.h"
 #include "model/nn/local_filter.h"
 #include "model/parameters.h"
 #include "model/spec.h"
@@ -31,7 +32,7 @@ class Attention {
   float eps_;
   std::shared_ptr<const ops::RopeTable> rope_;
   std::optional<LocalFilter> filter_;
-  Tensor query_, key_, value_, output_;
+  Linear query_, key_, value_, output_;
   Tensor query_norm_, key_norm_;  // undefined without QK-norm
 };
 

@@ -1,12 +1,15 @@
-// One pre-norm transformer block on the f32 residual stream:
+// One transformer block on the f32 residual stream:
 //
-//   x = x + attention(rms_norm(x));   x = x + feed_forward(rms_norm(x))
+//   x = x + attention(norm(x));   x = x + feed_forward(norm(x))
+//
+// or, with NormPlacement::after, x = x + norm(attention(x)); x = x + norm(feed_forward(x)).
 #pragma once
 
 #include <memory>
 
 #include "model/nn/attention.h"
 #include "model/nn/feed_forward.h"
+#include "model/nn/norm.h"
 
 namespace cadre::nn {
 
@@ -21,12 +24,16 @@ class Block {
                  RouterTrace* trace) const;
 
  private:
+  // What a branch reads of the residual stream, and what becomes of its result.
+  Tensor before(Context& ctx, const Norm& norm, const Tensor& x) const;
+  Tensor after(Context& ctx, const Norm& norm, const Tensor& branch) const;
+
   int64_t layer_;
+  model::NormPlacement placement_;
   DType compute_;
-  float eps_;
-  Tensor attention_norm_;
+  Norm attention_norm_;
   Attention attention_;
-  Tensor feed_forward_norm_;
+  Norm feed_forward_norm_;
   FeedForward feed_forward_;
 };
 

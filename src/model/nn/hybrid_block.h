@@ -1,8 +1,8 @@
 // The block of a dense-MoE hybrid transformer (Snowflake Arctic): a dense pre-norm block and beside
 // it a mixture that reads the input of the block, not what attention made of it:
 //
-//   a = x + attention(rms_norm(x))
-//   y = a + residual_mlp(rms_norm(a)) + feed_forward(rms_norm(x))
+//   a = x + attention(norm(x))
+//   y = a + residual_mlp(norm(a)) + feed_forward(norm(x))
 //
 // so that dispatch and combine among processes may overlap with attention and the dense MLP.
 #pragma once
@@ -11,6 +11,7 @@
 
 #include "model/nn/attention.h"
 #include "model/nn/feed_forward.h"
+#include "model/nn/norm.h"
 
 namespace cadre::nn {
 
@@ -27,13 +28,11 @@ class HybridBlock {
 
  private:
   int64_t layer_;
-  DType compute_;
-  float eps_;
-  Tensor attention_norm_;
+  Norm attention_norm_;
   Attention attention_;
-  Tensor residual_norm_;
+  Norm residual_norm_;
   Mlp residual_mlp_;
-  Tensor feed_forward_norm_;
+  Norm feed_forward_norm_;
   FeedForward feed_forward_;
 };
 

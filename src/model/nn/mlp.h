@@ -1,9 +1,11 @@
-// The dense gated MLP: y = down(silu(gate x) * up x).
+// The gated MLP that every token meets: y = down(silu(gate x) * up x). A dense layer is one, and so
+// are a shared expert and the residual MLP of a hybrid block.
 #pragma once
 
 #include <string>
 
 #include "core/ops/context.h"
+#include "model/nn/linear.h"
 #include "model/parameters.h"
 
 namespace cadre::nn {
@@ -18,8 +20,8 @@ class Mlp {
   Tensor forward(Context& ctx, const Tensor& x) const;
 
  private:
-  Tensor gate_up_;  // [2F, D], gate rows first
-  Tensor down_;     // [D, F]
+  Linear gate_up_;  // [2F, D], gate rows first
+  Linear down_;     // [D, F]
 };
 
 }  // namespace cadre::nn

@@ -15,7 +15,9 @@ MoeLayer::MoeLayer(const model::ModelSpec& model, int64_t layer,
     : spec_(std::get<model::MoeSpec>(model.blocks[static_cast<size_t>(layer)].feed_forward)),
       router_(parameters.tensor(fmt::format("blocks.{}.router", layer))),
       gate_up_(parameters.tensor(fmt::format("blocks.{}.experts.gate_up", layer))),
-      down_(parameters.tensor(fmt::format("blocks.{}.experts.down", layer))) {}
+      down_(parameters.tensor(fmt::format("blocks.{}.experts.down", layer))) {
+  if (spec_.shared.intermediate_size > 0) shared_.emplace(spec_.shared, layer, parameters);
+}
 
 Tensor MoeLayer::forward(Context& ctx, const Tensor& x, const ForwardInput& input,
                          RouterTrace* trace) const {
@@ -36,7 +38,8 @@ Tensor MoeLayer::forward(Context& ctx, const Tensor& x, const ForwardInput& inpu
   rows = ops::grouped_linear(ctx, rows, gate_up_, plan->offsets);
   rows = ops::swiglu(ctx, rows);
   rows = ops::grouped_linear(ctx, rows, down_, plan->offsets);
-  const Tensor y = ops::combine(ctx, rows, routing.weights, plan, x.dtype());
+  Tensor y = ops::combine(ctx, rows, routing.weights, plan, x.dtype());
+  if (shared_) y = ops::add(ctx, y, shared_->forward(ctx, x));
   if (trace != nullptr) {
     trace->logits = logits;
     trace->experts = routing.experts;

@@ -3,11 +3,16 @@
 //
 //   p = softmax(router(x));  y = sum over the top_k e of  p_e * down_e(silu(gate_e x) * up_e x)
 //
+// and the shared expert's output, if there is one.
+//
 // Dropless: tokens are permuted into ragged groups, one for each expert, and computed as grouped
 // products without padding. Shazeer et al., arXiv:1701.06538; Gale et al., arXiv:2211.15841.
 #pragma once
 
+#include <optional>
+
 #include "model/nn/forward.h"
+#include "model/nn/shared_expert.h"
 #include "model/parameters.h"
 #include "model/spec.h"
 
@@ -28,6 +33,7 @@ class MoeLayer {
   Tensor router_;   // [E, D] f32; [3E, D] of an attention router
   Tensor gate_up_;  // [E, 2F, D]
   Tensor down_;     // [E, D, F]
+  std::optional<SharedExpert> shared_;
 };
 
 }  // namespace cadre::nn

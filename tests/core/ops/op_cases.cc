@@ -1,5 +1,7 @@
 #include "tests/core/ops/op_cases.h"
 
+#include <cmath>
+
 #include "core/ops/attention.h"
 #include "core/ops/attention_router.h"
 #include "core/ops/cross_entropy.h"
@@ -12,6 +14,7 @@
 #include "core/ops/rms_norm.h"
 #include "core/ops/rope.h"
 #include "core/ops/routing.h"
+#include "core/ops/rows.h"
 #include "core/ops/softmax.h"
 #include "core/ops/swiglu.h"
 
@@ -35,6 +38,22 @@ OpCase::Input input(Shape shape, DType type, uint64_t seed, double scale = 1.0) 
 }
 OpCase::Input parameter(Shape shape, DType type, uint64_t seed, double scale = 1.0) {
   return {random_tensor(shape, type, seed, scale), true};
+}
+
+// Random numbers that stay on their side of +limit and -limit in the steps of a gradient check.
+Tensor away_from(Shape shape, DType type, uint64_t seed, float limit) {
+  Tensor x = random_tensor(shape, DType::f32, seed);
+  Tensor moved = Tensor::empty(shape, type);
+  for (int64_t i = 0; i < x.elements(); ++i) {
+    float value = x.data<float>()[i];
+    if (std::fabs(std::fabs(value) - limit) < 0.1f) value *= 2.0f;
+    if (type == DType::f32) {
+      moved.data<float>()[i] = value;
+    } else {
+      moved.data<bf16>()[i] = to_bf16(value);
+    }
+  }
+  return moved;
 }
 
 std::vector<int32_t> some_tokens(int64_t count, int64_t bound) {
@@ -100,6 +119,21 @@ void add_plain_cases(const Sizes& s, DType type, std::vector<OpCase>* cases) {
       {"softmax of a long row",
        {input({s.tokens, s.vocab}, type, 34)},
        [](Context& ctx, const Inputs& x) { return softmax(ctx, cast(ctx, x[0], DType::f32)); }});
+  cases->push_back(
+      {"add_bias",
+       {input({s.tokens, s.width}, DType::f32, 33), parameter({s.width}, DType::f32, 34)},
+       [type](Context& ctx, const Inputs& x) { return add_bias(ctx, x[0], x[1], type); }});
+  cases->push_back(
+      {"layer_norm",
+       {input({s.tokens, s.width}, DType::f32, 35, 2.0)},
+       [type](Context& ctx, const Inputs& x) { return layer_norm(ctx, x[0], 1e-5f, type); }});
+  cases->push_back(
+      {"sigmoid_gate",
+       {input({s.tokens, s.width}, type, 36), input({s.tokens, 1}, DType::f32, 37, 2.0)},
+       [](Context& ctx, const Inputs& x) { return sigmoid_gate(ctx, x[0], x[1]); }});
+  cases->push_back({"clamp",
+                    {{away_from({s.tokens, s.width}, type, 38, 0.7f), false}},
+                    [](Context& ctx, const Inputs& x) { return clamp(ctx, x[0], 0.7f); }});
   cases->push_back({"swiglu",
                     {input({s.tokens, 2 * s.width}, type, 10)},
                     [](Context& ctx, const Inputs& x) { return swiglu(ctx, x[0]); }});

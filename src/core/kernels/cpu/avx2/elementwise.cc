@@ -9,6 +9,8 @@ void cast(const CastArgs& args, Range elements) noexcept { loops::cast<F32x8>(ar
 
 void add(const AddArgs& args, Range elements) noexcept { loops::add<F32x8>(args, elements); }
 
+void clamp(const ClampArgs& args, Range elements) noexcept { loops::clamp<F32x8>(args, elements); }
+
 void dropout(const DropoutArgs& args, Range elements) noexcept {
   loops::dropout<F32x8>(args, elements);
 }

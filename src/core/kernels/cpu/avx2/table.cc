@@ -12,11 +12,17 @@ const KernelTable& table() {
     t.rms_norm = rms_norm;
     t.rms_norm_backward = rms_norm_backward;
     t.rms_norm_backward_weight = rms_norm_backward_weight;
+    t.add_bias = add_bias;
+    t.sum_rows = sum_rows;
+    t.center_rows = center_rows;
+    t.sigmoid_gate = sigmoid_gate;
+    t.sigmoid_gate_backward = sigmoid_gate_backward;
     t.rope = rope;
     t.swiglu = swiglu;
     t.swiglu_backward = swiglu_backward;
     t.cast = cast;
     t.add = add;
+    t.clamp = clamp;
     t.dropout = dropout;
     t.sum_squares = sum_squares;
     t.softmax = softmax;

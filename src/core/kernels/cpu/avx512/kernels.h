@@ -9,6 +9,7 @@
 #include "core/kernels/quantised_gemm.h"
 #include "core/kernels/rms_norm.h"
 #include "core/kernels/rope.h"
+#include "core/kernels/rows.h"
 #include "core/kernels/softmax.h"
 #include "core/kernels/swiglu.h"
 
@@ -23,11 +24,17 @@ QuantiseRowsFn quantise_rows;
 RmsNormFn rms_norm;
 RmsNormBackwardFn rms_norm_backward;
 RmsNormBackwardWeightFn rms_norm_backward_weight;
+AddBiasFn add_bias;
+SumRowsFn sum_rows;
+CenterRowsFn center_rows;
+SigmoidGateFn sigmoid_gate;
+SigmoidGateBackwardFn sigmoid_gate_backward;
 RopeFn rope;
 SwigluFn swiglu;
 SwigluBackwardFn swiglu_backward;
 CastFn cast;
 AddFn add;
+ClampFn clamp;
 DropoutFn dropout;
 SumSquaresFn sum_squares;
 SoftmaxFn softmax;

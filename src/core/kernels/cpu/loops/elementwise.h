@@ -55,6 +55,28 @@ void add(const AddArgs& args, Range elements) {
   });
 }
 
+template <class V>
+void clamp(const ClampArgs& args, Range elements) {
+  const V low = V::all(-args.limit);
+  const V high = V::all(args.limit);
+  with_type(args.type, [&](auto type) {
+    using T = decltype(type);
+    const T* x = static_cast<const T*>(args.x);
+    const T* dy = static_cast<const T*>(args.dy);
+    T* y = static_cast<T*>(args.y);
+    for_blocks<V>(elements.begin, elements.end, [&](int64_t i, auto part) {
+      const V v = V::load(x + i, part);
+      if (dy == nullptr) {
+        // The second operand is what comes out if one is NaN.
+        V::min(high, V::max(low, v)).store(y + i, part);
+      } else {
+        const V above = V::select(V::at_least(v, low), V::load(dy + i, part), V::zero());
+        V::select(V::at_least(high, v), above, V::zero()).store(y + i, part);
+      }
+    });
+  });
+}
+
 // mix_bits of core/base/random.h on vectors of counters; a test holds the two together.
 template <class U>
 [[gnu::always_inline]] inline U mix_bits(U x) {
