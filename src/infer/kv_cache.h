@@ -6,12 +6,14 @@
 #include <vector>
 
 #include "infer/filter_history.h"
+#include "infer/key_value_rows.h"
 #include "model/nn/forward.h"
 #include "model/spec.h"
 
 namespace cadre::infer {
 
-// For each layer a [capacity, Hkv * Dh] pair of tensors in the compute type. Belongs to one thread.
+// For each layer its keys and values in the compute type (infer/key_value_rows.h): with a sliding
+// window in a ring, so that memory stops growing. Belongs to one thread.
 // A step is: begin_step(n), a forward pass over n tokens, end_step().
 class KvCache : public nn::KeyValueStore {
  public:
@@ -23,8 +25,9 @@ class KvCache : public nn::KeyValueStore {
   // Throws Error(exhausted) if the sequence would outgrow max_length.
   void begin_step(int64_t num_tokens);
   void end_step();
-  // Forgets all tokens from `length` on and returns how many are left: `length`, or with local
-  // filters up to FilterHistory::kRecent - 1 fewer, which the caller has to read again.
+  // Forgets all tokens from `length` on and returns how many are left: `length`, or fewer, which the
+  // caller has to read again. With local filters these are up to FilterHistory::kRecent - 1; with
+  // sliding windows all, if keys that a ring has gone over would be seen again.
   int64_t truncate(int64_t length);
 
   View extend(Context& ctx, int64_t layer, const Tensor& keys, const Tensor& values) override;
@@ -34,9 +37,7 @@ class KvCache : public nn::KeyValueStore {
 
  private:
   struct Layer {
-    int64_t width;
-    Tensor keys;
-    Tensor values;
+    KeyValueRows rows;
     std::optional<FilterHistory> filter;
   };
 

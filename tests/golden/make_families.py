@@ -69,7 +69,7 @@ CASES = {
     "mistral/window": Case(106, dict(sliding_window=5, num_key_value_heads=1), dtype="bfloat16"),
     "mistral/head_dim": Case(7, dict(head_dim=10, intermediate_size=23, sliding_window=64,
                                      rope_theta=1000000), lengths=(9, 14)),
-    "mistral/tied": Case(8, dict(tie_word_embeddings=True, sliding_window=1,
+    "mistral/tied": Case(8, dict(tie_word_embeddings=True, sliding_window=2,
                                  num_key_value_heads=4, rms_norm_eps=1e-4), dtype="bfloat16"),
     "llama/plain": Case(109, dict(num_key_value_heads=4)),
     "llama/biases": Case(10, dict(attention_bias=True, mlp_bias=True, vocab_size=43)),

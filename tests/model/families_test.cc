@@ -351,9 +351,12 @@ TEST_CASE("families: every element of every parameter has exactly one place in e
       "max_position_embeddings": 16, "num_local_experts": 3, "num_experts": 3,
       "moe_intermediate_size": 4, "shared_expert_intermediate_size": 6, "n_routed_experts": 3,
       "n_shared_experts": 2, "num_experts_per_tok": 2, "first_k_dense_replace": 1,
-      "mlp_only_layers": [1], "attention_bias": true, "mlp_bias": true)";
+      "mlp_only_layers": [1])";
+  const std::string biased = std::string(small) + R"(, "attention_bias": true, "mlp_bias": true)";
   for (const model::Family* family : model::families()) {
-    const model::ModelSpec spec = of(std::string(family->architecture), small);
+    const std::string architecture(family->architecture);
+    const bool takes_bias = refusal(architecture, biased) == "accepted";
+    const model::ModelSpec spec = of(architecture, takes_bias ? biased : small);
     const std::vector<model::ParameterSpec> list = model::parameter_list(spec);
     for (const model::NameLayout& layout : family->layouts) {
       CAPTURE(family->architecture);

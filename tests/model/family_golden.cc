@@ -83,6 +83,37 @@ std::vector<std::string> yuan_cases() {
           "yuan/bf16_rotations"};
 }
 
+std::vector<std::string> transformers_cases() {
+  return {"mixtral/plain",
+          "mixtral/odd_window",
+          "mixtral/top_1_packed",
+          "mixtral/tied_padded",
+          "mistral/plain",
+          "mistral/window",
+          "mistral/head_dim",
+          "mistral/tied",
+          "llama/plain",
+          "llama/biases",
+          "llama/llama3_rope",
+          "llama/linear_rope_head_dim",
+          "olmo/plain",
+          "olmo/clipped",
+          "olmo/biases",
+          "olmo/tied",
+          "olmo2/plain",
+          "olmo2/grouped",
+          "olmo2/biases",
+          "olmo2/tied",
+          "qwen2_moe/plain",
+          "qwen2_moe/mixed_layers",
+          "qwen2_moe/windowed_packed",
+          "qwen2_moe/unbiased_top_1",
+          "deepseek/plain",
+          "deepseek/every_second",
+          "deepseek/unshared_top_1",
+          "deepseek/dense"};
+}
+
 GoldenFolder::GoldenFolder() {
   std::string pattern = (fs::temp_directory_path() / "cadre-golden-XXXXXX").string();
   path_ = mkdtemp(pattern.data());
@@ -132,29 +163,33 @@ void check_golden_round_trip(const std::string& name) {
   const GoldenFolder folder;
   Machine machine;
   const model::LoadedModel loaded = model::load_model(machine.ctx, golden.folder(), DType::f32);
-  model::save_model(machine.ctx, folder.path(), loaded.decoder->spec(), {},
+  const model::ModelSpec& spec = loaded.decoder->spec();
+  model::save_model(machine.ctx, folder.path(), spec,
+                    {.dtype = model::stored_dtype(golden.folder(), spec)},
                     [&](int64_t p) { return loaded.parameters->tensor(p); });
   const io::SafetensorsSet before = io::SafetensorsSet::open(golden.folder());
   const io::SafetensorsSet after = io::SafetensorsSet::open(folder.path());
-  REQUIRE(before.names() == after.names());
+  // Packed experts are read, and written one by one.
+  const bool packed = name.ends_with("packed");
+  REQUIRE(packed != (before.names() == after.names()));
   for (const std::string& tensor : before.names()) {
+    if (!after.contains(tensor)) continue;
     CAPTURE(tensor);
     const Tensor x = before.tensor(tensor);
     const Tensor y = after.tensor(tensor);
     REQUIRE(x.shape() == y.shape());
+    REQUIRE(x.dtype() == y.dtype());
     CHECK(std::memcmp(x.raw(), y.raw(), static_cast<size_t>(x.bytes())) == 0);
   }
-  const model::ModelSpec again = model::read_spec(folder.path());
-  const model::ModelSpec& spec = loaded.decoder->spec();
-  CHECK(again.blocks == spec.blocks);
-  CHECK(again.vocab_size == spec.vocab_size);
-  CHECK(again.hidden_size == spec.hidden_size);
-  CHECK(again.max_positions == spec.max_positions);
-  CHECK(again.rms_norm_eps == spec.rms_norm_eps);
-  CHECK(again.tied_embeddings == spec.tied_embeddings);
-  CHECK(again.router_aux_loss_coef == spec.router_aux_loss_coef);
-  CHECK(again.eos_token_id == spec.eos_token_id);
-  CHECK(again.pad_token_id == spec.pad_token_id);
+  const model::LoadedModel again = model::load_model(machine.ctx, folder.path(), DType::f32);
+  for (int64_t p = 0; p < again.parameters->size(); ++p) {
+    const Tensor& x = loaded.parameters->tensor(p);
+    const Tensor& y = again.parameters->tensor(p);
+    CHECK(std::memcmp(x.raw(), y.raw(), static_cast<size_t>(x.bytes())) == 0);
+  }
+  model::ModelSpec expected = spec;
+  expected.notes = again.decoder->spec().notes;
+  CHECK(again.decoder->spec() == expected);
 }
 
 }  // namespace cadre

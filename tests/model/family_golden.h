@@ -13,6 +13,8 @@ namespace cadre {
 
 std::vector<std::string> arctic_cases();
 std::vector<std::string> yuan_cases();
+// Those that make_families.py writes.
+std::vector<std::string> transformers_cases();
 
 // A folder under the system's temporary one that disappears with the object.
 class GoldenFolder {
