@@ -15,7 +15,8 @@ void read_input(std::string_view bytes) {
       R"({"bos_token": "<s>", "eos_token": "</s>", "add_generation_prompt": true, "documents": null,
   "messages": [{"role": "system", "content": "S"}, {"role": "user", "content": " h\u00e9llo "},
     {"role": "assistant", "content": null, "tool_calls": [{"id": "1", "function": {"name": "f",
-      "arguments": {"a": [1, 2.5, true]}}}]}, {"role": "tool", "content": [{"text": "t"}]}],
+      "arguments": {"a": [1, 2.5, true]}}}]},
+    {"role": "tool", "tool_call_id": "1", "content": [{"text": "t", "type": "text"}]}],
   "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]})",
       "variables");
   const auto rendered =

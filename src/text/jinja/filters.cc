@@ -99,7 +99,7 @@ Value json_text(Interpreter& interpreter, const Value& operand, const Arguments&
       budget.string(width);
       format.indent = std::string(static_cast<size_t>(width), ' ');
     }
-    format.item_separator = ",";
+    format.item_separator.assign(1, ',');
   }
   if (bound.has(2) && !bound.at(2).is_none()) {
     const std::vector<Value> pair = iterate(budget, bound.at(2));
