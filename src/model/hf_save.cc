@@ -27,7 +27,8 @@ void save_model(Context& ctx, const std::filesystem::path& folder, const ModelSp
     return converted;
   };
   write_config_files(folder, spec, options.dtype);
-  LayoutWriter writer(find_family(spec.architecture).layouts.front(), spec, options.dtype);
+  const Family& family = find_family(spec.architecture);
+  LayoutWriter writer(family.layouts.front(), spec, options.dtype, family.stores_tied_head);
   io::ShardedSafetensorsWriter files(folder, writer.entries(), options.max_shard_bytes);
   for (const io::TensorEntry& entry : files.entries()) writer.write(ctx, entry.name, read, files);
   files.finish();

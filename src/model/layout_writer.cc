@@ -35,9 +35,15 @@ Tensor assemble(Context& ctx, const std::vector<FilePart>& parts, DType dtype,
 
 }  // namespace
 
-LayoutWriter::LayoutWriter(const NameLayout& layout, const ModelSpec& spec, DType dtype)
+LayoutWriter::LayoutWriter(const NameLayout& layout, const ModelSpec& spec, DType dtype,
+                           bool tied_head)
     : dtype_(dtype) {
-  for (FilePart& part : file_parts(layout, spec, parameter_list(spec))) {
+  std::vector<FilePart> parts = file_parts(layout, spec, parameter_list(spec));
+  if (tied_head && spec.tied_embeddings) {
+    const Shape shape = {spec.vocab_size, spec.hidden_size};
+    parts.push_back({head_name(layout), shape, /*parameter=*/0, 0, 0, shape.elements(), {}});
+  }
+  for (FilePart& part : parts) {
     std::vector<FilePart>& own = parts_[part.name];
     if (own.empty()) names_.push_back(part.name);
     own.push_back(std::move(part));

@@ -19,7 +19,9 @@ using ElementSource = std::function<Tensor(int64_t parameter, Range elements, DT
 
 class LayoutWriter {
  public:
-  LayoutWriter(const NameLayout& layout, const ModelSpec& spec, DType dtype);
+  // With tied embeddings and `tied_head` the embedding is written a second time, as the head.
+  LayoutWriter(const NameLayout& layout, const ModelSpec& spec, DType dtype,
+               bool tied_head = false);
 
   // Every tensor of the layout, each once, in the order of the parameters.
   std::vector<io::TensorEntry> entries() const;

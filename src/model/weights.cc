@@ -204,14 +204,6 @@ void check_part(const io::TensorSource& source, const std::filesystem::path& pla
   }
 }
 
-// The name under which the layout stores the head, which tied models lack among their parameters.
-std::string head_name(const NameLayout& layout) {
-  for (const NameRule& rule : layout.rules) {
-    if (rule.ours == "head") return std::string(rule.theirs);
-  }
-  return {};
-}
-
 void check_source(const io::TensorSource& source, const std::filesystem::path& place,
                   const Chosen& chosen, const ModelSpec& spec) {
   std::unordered_set<std::string_view> expected;

@@ -13,12 +13,13 @@
 #include "model/families/olmo2.h"
 #include "model/families/olmoe.h"
 #include "model/families/qwen2_moe.h"
+#include "model/families/yuan.h"
 
 namespace cadre::model {
 namespace {
 
-constexpr std::array kFamilies = {&kArctic, &kDeepseek, &kLlama, &kMistral, &kMixtral,
-                                  &kOlmo,   &kOlmo2,    &kOlmoe, &kQwen2Moe};
+constexpr std::array kFamilies = {&kArctic, &kDeepseek, &kLlama, &kMistral,  &kMixtral,
+                                  &kOlmo,   &kOlmo2,    &kOlmoe, &kQwen2Moe, &kYuan};
 
 std::string known_architectures() {
   std::string names;

@@ -22,21 +22,31 @@ namespace cadre::model {
 // ours is.
 enum class Part {
   whole,
-  expert,         // [E, out, in] at {e}
-  expert_gate,    // rows [0, F) of [E, 2F, D] at {e}
-  expert_up,      // rows [F, 2F)
-  gate,           // rows [0, F) of [2F, D], or of a bias [2F]
-  up,             // rows [F, 2F)
-  rope_pairs,     // rows of each head in pairs that turn together: theirs 2i+s is ours i + s Dh/2
-  fused_query,    // the first rows of [(H + 2 Hkv) Dh, D], queries, keys and values end to end
-  fused_key,      // the rows after the queries
-  fused_value,    // the last rows
-  experts_gate,   // [E, F, D]: rows [0, F) of each of [E, 2F, D]
-  experts_up,     // rows [F, 2F) of each
-  row,            // [D], of our [1, D]
-  stacked_gate,   // [E F, D], experts end to end: rows [0, F) of each [2F, D]
-  stacked_up,     // rows [F, 2F)
-  stacked_down_t  // [E F, D], experts end to end, each the transpose of ours, [D, F]
+  expert,          // [E, out, in] at {e}
+  expert_gate,     // rows [0, F) of [E, 2F, D] at {e}
+  expert_up,       // rows [F, 2F)
+  gate,            // rows [0, F) of [2F, D], or of a bias [2F]
+  up,              // rows [F, 2F)
+  rope_pairs,      // rows of each head in pairs that turn together: theirs 2i+s is ours i + s Dh/2
+  fused_query,     // the first rows of [(H + 2 Hkv) Dh, D], queries, keys and values end to end
+  fused_key,       // the rows after the queries
+  fused_value,     // the last rows
+  experts_gate,    // [E, F, D]: rows [0, F) of each of [E, 2F, D]
+  experts_up,      // rows [F, 2F) of each
+  row,             // [D], of our [1, D]
+  stacked_gate,    // [E F, D], experts end to end: rows [0, F) of each [2F, D]
+  stacked_up,      // rows [F, 2F)
+  stacked_down_t,  // [E F, D], experts end to end, each the transpose of ours, [D, F]
+  // Heads in turns: the rows of a head's query are followed by those of its key, and the whole is
+  // cut into two tensors of H Dh rows.
+  turns_query_first,  // the queries in the first tensor
+  turns_query_second,
+  turns_key_first,
+  turns_key_second,
+  router_query,  // rows [0, E) of [3E, D]
+  router_key,    // rows [E, 2E)
+  router_value,  // rows [2E, 3E)
+  taps_last      // [C, D, 2, 1] for ours [C, 2D]: a convolution of depth two
 };
 
 // One line per tensor, read both ways. {l} stands for a layer and {e} for an expert.
@@ -63,6 +73,8 @@ struct Family {
   // The keys of a published config.json that decide the model: what a model that is trained from
   // scratch is like, but for its sizes. Empty: the class defaults.
   std::string_view published = {};
+  // Published files hold the head even where it is the embedding, and so do ours.
+  bool stores_tied_head = false;
 };
 
 // All families, and the one that a configuration names through `architectures` or `model_type`.
@@ -101,5 +113,8 @@ struct FilePart {
 // Parameters without a rule are an error of ours.
 std::vector<FilePart> file_parts(const NameLayout& layout, const ModelSpec& spec,
                                  std::span<const ParameterSpec> parameters);
+
+// The name under which the layout stores the head; empty if it has none.
+std::string head_name(const NameLayout& layout);
 
 }  // namespace cadre::model

@@ -123,6 +123,32 @@ void add_rope_pairs(const std::string& theirs, const Place& place, PartBuilder& 
   piece.swap = {shape.dim(0) / (2 * half), half, 2, shape.elements() / shape.dim(0)};
 }
 
+// Of 2H blocks of head_dim rows, H in each of two tensors, query i is block 2i and key i the next.
+void add_turns(const std::string& theirs, bool key, bool second, const Place& place,
+               PartBuilder& builder) {
+  const Shape& shape = place.parameter.shape;
+  const int64_t heads = place.attention.num_heads;
+  const int64_t block = place.attention.head_dim * shape.dim(1);
+  for (int64_t head = 0; head < heads; ++head) {
+    const int64_t at = 2 * head + (key ? 1 : 0) - (second ? heads : 0);
+    if (at >= 0 && at < heads) builder.piece(theirs, shape, head * block, at * block, block);
+  }
+}
+
+void add_router(const std::string& theirs, int64_t third, const Place& place,
+                PartBuilder& builder) {
+  const Shape& shape = place.parameter.shape;
+  const Shape rows = {shape.dim(0) / 3, shape.dim(1)};
+  builder.add(theirs, rows, third * rows.elements());
+}
+
+void add_taps(const std::string& theirs, const Place& place, PartBuilder& builder) {
+  const int64_t out = place.parameter.shape.dim(0);
+  const int64_t in = place.parameter.shape.dim(1) / 2;
+  FilePart& piece = builder.piece(theirs, {out, in, 2, 1}, 0, 0, 2 * out * in);
+  piece.swap = {out, in, 2, 1};
+}
+
 void add_parts(const NameRule& rule, int64_t layer, const Place& place,
                std::vector<FilePart>& parts) {
   const std::string theirs = substitute(rule.theirs, "{l}", layer);
@@ -152,6 +178,20 @@ void add_parts(const NameRule& rule, int64_t layer, const Place& place,
     case Part::stacked_up:
     case Part::stacked_down_t:
       return add_stacked(theirs, rule.part, place, builder);
+    case Part::turns_query_first:
+    case Part::turns_query_second:
+      return add_turns(theirs, false, rule.part == Part::turns_query_second, place, builder);
+    case Part::turns_key_first:
+    case Part::turns_key_second:
+      return add_turns(theirs, true, rule.part == Part::turns_key_second, place, builder);
+    case Part::router_query:
+    case Part::router_key:
+    case Part::router_value:
+      return add_router(theirs,
+                        static_cast<int64_t>(rule.part) - static_cast<int64_t>(Part::router_query),
+                        place, builder);
+    case Part::taps_last:
+      return add_taps(theirs, place, builder);
   }
 }
 
@@ -175,6 +215,13 @@ std::vector<FilePart> file_parts(const NameLayout& layout, const ModelSpec& spec
     }
   }
   return parts;
+}
+
+std::string head_name(const NameLayout& layout) {
+  for (const NameRule& rule : layout.rules) {
+    if (rule.ours == "head") return std::string(rule.theirs);
+  }
+  return {};
 }
 
 }  // namespace cadre::model
