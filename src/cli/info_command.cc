@@ -1,6 +1,7 @@
 // cadre info: what a model is and costs, from its configuration alone.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -29,6 +30,20 @@ struct Format {
 };
 constexpr Format kFormats[] = {{"f32", DType::f32}, {"bf16", DType::bf16}};
 
+// The first mixture of the model; null if all layers are dense.
+const model::MoeSpec* first_mixture(const model::ModelSpec& spec) {
+  for (const model::BlockSpec& block : spec.blocks) {
+    if (const auto* moe = std::get_if<model::MoeSpec>(&block.feed_forward)) return moe;
+  }
+  return nullptr;
+}
+
+int64_t count_mixtures(const model::ModelSpec& spec) {
+  return std::ranges::count_if(spec.blocks, [](const model::BlockSpec& block) {
+    return std::holds_alternative<model::MoeSpec>(block.feed_forward);
+  });
+}
+
 JsonValue as_json(const model::ModelSpec& spec, const model::ModelCost& cost) {
   const model::AttentionSpec& attention = spec.blocks.front().attention;
   JsonValue result = JsonValue::object();
@@ -45,6 +60,7 @@ JsonValue as_json(const model::ModelSpec& spec, const model::ModelCost& cost) {
   }
   result.set("bytes", std::move(bytes))
       .set("kv_cache_bytes_per_token", cost.kv_cache_bytes_per_token)
+      .set("filter_state_bytes_per_sequence", cost.filter_state_bytes_per_sequence)
       .set("vocab_size", spec.vocab_size)
       .set("hidden_size", spec.hidden_size)
       .set("num_layers", spec.num_layers())
@@ -53,11 +69,12 @@ JsonValue as_json(const model::ModelSpec& spec, const model::ModelCost& cost) {
       .set("head_dim", attention.head_dim)
       .set("max_positions", spec.max_positions)
       .set("tied_embeddings", spec.tied_embeddings);
-  if (const auto* moe = std::get_if<model::MoeSpec>(&spec.blocks.front().feed_forward)) {
+  if (const model::MoeSpec* moe = first_mixture(spec)) {
     result.set("num_experts", moe->router.num_experts)
         .set("top_k", moe->router.top_k)
         .set("expert_size", moe->expert.intermediate_size);
   }
+  result.set("notes", spec.notes);
   return result;
 }
 
@@ -71,9 +88,10 @@ void print_for_people(const model::ModelSpec& spec, const model::ModelCost& cost
   print("layers             {} of hidden size {}, {} heads ({} for keys and values) of {}\n",
         spec.num_layers(), spec.hidden_size, attention.num_heads, attention.num_kv_heads,
         attention.head_dim);
-  if (const auto* moe = std::get_if<model::MoeSpec>(&spec.blocks.front().feed_forward)) {
-    print("experts            {} of width {}, {} for each token\n", moe->router.num_experts,
-          moe->expert.intermediate_size, moe->router.top_k);
+  if (const model::MoeSpec* moe = first_mixture(spec)) {
+    print("experts            {} of width {}, {} for each token, in {} layers\n",
+          moe->router.num_experts, moe->expert.intermediate_size, moe->router.top_k,
+          count_mixtures(spec));
   }
   print("vocabulary         {} ids, context {} positions\n", grouped(spec.vocab_size),
         grouped(spec.max_positions));
@@ -87,6 +105,11 @@ void print_for_people(const model::ModelSpec& spec, const model::ModelCost& cost
         human_bytes(static_cast<double>(cost.kv_cache_bytes_per_token)),
         human_bytes(static_cast<double>(cost.kv_cache_bytes_per_token) *
                     static_cast<double>(spec.max_positions)));
+  if (cost.filter_state_bytes_per_sequence > 0) {
+    print("filter state       {} a sequence\n",
+          human_bytes(static_cast<double>(cost.filter_state_bytes_per_sequence)));
+  }
+  for (const std::string& note : spec.notes) print("note               {}\n", note);
 }
 
 }  // namespace

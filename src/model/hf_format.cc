@@ -21,23 +21,38 @@ fs::path config_file(const fs::path& place) {
   return fs::is_directory(place) ? place / kConfig : place;
 }
 
-ModelSpec read_spec(const fs::path& place) {
-  const io::JsonView config = io::JsonView::read_file(config_file(place));
-  config.expect_object();
-  return find_family(config).read_config(config);
+bool has_safetensors(const fs::path& folder) {
+  return fs::exists(folder / "model.safetensors") ||
+         fs::exists(folder / "model.safetensors.index.json");
+}
+
+bool has_weights(const fs::path& folder) {
+  return has_safetensors(folder) || fs::exists(folder / "pytorch_model.bin") ||
+         fs::exists(folder / "pytorch_model.bin.index.json");
 }
 
 // Older directories, and those of Yuan, hold what torch.save wrote.
 std::shared_ptr<const io::TensorSource> open_source(const fs::path& folder) {
   const fs::path bin = folder / "pytorch_model.bin";
   const fs::path bin_index = folder / "pytorch_model.bin.index.json";
-  const bool safetensors = fs::exists(folder / "model.safetensors") ||
-                           fs::exists(folder / "model.safetensors.index.json");
+  const bool safetensors = has_safetensors(folder);
   if (!safetensors && fs::exists(bin)) {
     return std::make_shared<const io::TorchSet>(std::vector<fs::path>{bin});
   }
   if (!safetensors && fs::exists(bin_index)) return io::TorchSet::open_index(bin_index);
   return std::make_shared<const io::SafetensorsSet>(io::SafetensorsSet::open(folder));
+}
+
+ModelSpec read_spec(const fs::path& place) {
+  const io::JsonView config = io::JsonView::read_file(config_file(place));
+  config.expect_object();
+  const Family& family = find_family(config);
+  ModelSpec spec = family.read_config(config);
+  const fs::path folder = config_file(place).parent_path();
+  if (family.reconcile != nullptr && has_weights(folder)) {
+    family.reconcile(*open_source(folder), spec);
+  }
+  return spec;
 }
 
 std::unique_ptr<const Weights> open_weights(const fs::path& place, const ModelSpec& spec) {

@@ -151,7 +151,7 @@ struct ModelSpec {
   int64_t pad_token_id = -1;
   // The load-balancing coefficient of the configuration; training may choose another.
   double router_aux_loss_coef = 0.0;
-  // Where the reader of a configuration departed from it, for whoever opened it to show.
+  // Where the model departs from its configuration, in words, for whoever opened it to show.
   std::vector<std::string> notes;
   std::vector<BlockSpec> blocks;
 

@@ -122,6 +122,32 @@ TEST_CASE("Arctic: what cannot be computed as published is refused, naming the k
   CHECK(names(R"(, "rope_scaling": {"type": "yarn"})", "rope_scaling"));
 }
 
+TEST_CASE("Arctic: key/value heads are those of the tensors, and a note says so") {
+  namespace fs = std::filesystem;
+  const GoldenFolder folder;
+  const fs::path source = "tests/golden/arctic/parallel";
+  fs::copy_file(source / "model.safetensors", folder.path() / "model.safetensors");
+  const auto with_heads = [&](const std::string& heads) {
+    std::string config = read_text_file(source / "config.json");
+    const std::string key = "\"num_key_value_heads\": ";
+    const size_t at = config.find(key) + key.size();
+    config.replace(at, config.find(',', at) - at, heads);
+    write_file_atomically(folder.path() / "config.json", config);
+    return model::read_spec(folder.path());
+  };
+  CHECK(with_heads("2").notes.empty());
+  const model::ModelSpec spec = with_heads("6");
+  CHECK(spec.blocks[1].attention.num_kv_heads == 2);
+  REQUIRE(spec.notes.size() == 1);
+  CHECK(spec.notes[0].find("num_key_value_heads = 6") != std::string::npos);
+  Machine machine;
+  const model::LoadedModel loaded = model::load_model(machine.ctx, folder.path(), DType::f32);
+  const GoldenCase golden("arctic/parallel");
+  const Tensor hidden = loaded.decoder->hidden(machine.ctx, golden.input(), nullptr);
+  CHECK(max_difference(loaded.decoder->logits(machine.ctx, hidden), golden.expected("logits"),
+                       golden) < 1e-4);
+}
+
 TEST_CASE("Arctic: the mixture reads the input of the block, not what attention made of it") {
   Machine machine;
   const model::ModelSpec hybrid = tiny_hybrid();

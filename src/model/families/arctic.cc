@@ -2,10 +2,13 @@
 // stands a mixture of many experts that reads the block's input (nn/hybrid_block.h).
 #include "model/families/arctic.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/base/error.h"
 #include "core/io/json.h"
+#include "core/io/tensor_source.h"
 #include "core/tensor/dtype.h"
 #include "model/families/config.h"
 
@@ -120,6 +123,23 @@ void write_arctic(const ModelSpec& spec, DType dtype, io::JsonValue& json) {
   json.set("enable_expert_tensor_parallelism", false);
 }
 
+// The configuration that was published first gives key/value heads as many as query heads, 56; the
+// tensors have 8. The tensors count.
+void reconcile_arctic(const io::TensorSource& files, ModelSpec& spec) {
+  constexpr const char* kKey = "model.layers.0.self_attn.k_proj.weight";
+  const io::TensorInfo* key = files.find(kKey);
+  const AttentionSpec& attention = spec.blocks.front().attention;
+  if (key == nullptr || key->shape.rank() != 2 || attention.head_dim < 1) return;
+  const int64_t heads = key->shape.dim(0) / attention.head_dim;
+  const bool possible = heads > 0 && heads * attention.head_dim == key->shape.dim(0) &&
+                        attention.num_heads % heads == 0;
+  if (!possible || heads == attention.num_kv_heads) return;
+  spec.notes.push_back(
+      fmt::format("num_key_value_heads = {}, but \"{}\" has {} of them: these count",
+                  attention.num_kv_heads, kKey, heads));
+  for (BlockSpec& block : spec.blocks) block.attention.num_kv_heads = heads;
+}
+
 constexpr NameRule kNames[] = {
     {"embedding", Part::whole, "model.embed_tokens.weight"},
     {"blocks.{l}.attention_norm", Part::whole, "model.layers.{l}.input_layernorm.weight"},
@@ -151,6 +171,11 @@ constexpr NameLayout kLayouts[] = {{"one tensor for each expert", kNames}};
 
 }  // namespace
 
-const Family kArctic = {"ArcticForCausalLM", "arctic", read_arctic, write_arctic, kLayouts};
+const Family kArctic = {.architecture = "ArcticForCausalLM",
+                        .model_type = "arctic",
+                        .read_config = read_arctic,
+                        .write_config = write_arctic,
+                        .layouts = kLayouts,
+                        .reconcile = reconcile_arctic};
 
 }  // namespace cadre::model

@@ -14,6 +14,7 @@
 namespace cadre::io {
 class JsonView;
 class JsonValue;
+class TensorSource;
 }  // namespace cadre::io
 
 namespace cadre::model {
@@ -75,6 +76,9 @@ struct Family {
   std::string_view published = {};
   // Published files hold the head even where it is the embedding, and so do ours.
   bool stores_tied_head = false;
+  // Where published configurations are known to disagree with the tensors beside them: corrects the
+  // spec and adds a note. Null if they agree.
+  void (*reconcile)(const io::TensorSource& files, ModelSpec& spec) = nullptr;
 };
 
 // All families, and the one that a configuration names through `architectures` or `model_type`.

@@ -67,6 +67,7 @@ struct DataConfig {
   int64_t accumulation = 1;
   std::vector<std::string> weights;
   bool document_masking = true;
+  bool filter_masking = true;
   int64_t validation_tokens = 65536;
 
   void visit_fields(auto&& field) {
@@ -76,6 +77,9 @@ struct DataConfig {
     field("accumulation", accumulation, Interval{1, 1 << 20}, "micro-batches in one step");
     field("weights", weights, "weights of sources, NAME=WEIGHT; default: those of the dataset");
     field("document_masking", document_masking, "attention stays within documents");
+    field("filter_masking", filter_masking,
+          "local filters stay where attention stays; false lets them read over the start of a "
+          "document, as Yuan's own training did");
     field("validation_tokens", validation_tokens, Interval{1, 1e12},
           "held-out tokens of each source that a validation reads, at most");
   }

@@ -23,10 +23,18 @@ int64_t block_bytes_per_token(const model::ModelSpec& spec, const model::BlockSp
   int64_t bytes = hidden * c + (query + key) * c * (qk_norm ? 3 : 2) + key * c + query * c +
                   4 * block.attention.num_heads + hidden * c + 4 * hidden;
   bytes += hidden * c + 4 * hidden;  // the second norm and the second residual
+  if (const auto& filter = block.attention.filter) {
+    // Its rows and inner rows with room between sequences, its result in f32 and normalised.
+    bytes += (2 * hidden + filter->inner_size) * c + 4 * hidden;
+  }
+  if (block.residual_mlp) {
+    bytes += hidden * c + 4 * hidden + 3 * block.residual_mlp->intermediate_size * c + hidden * c;
+  }
   if (const auto* moe = std::get_if<model::MoeSpec>(&block.feed_forward)) {
     const int64_t k = moe->router.top_k;
     const int64_t width = moe->expert.intermediate_size;
     bytes += 3 * 4 * moe->router.num_experts + 4 * hidden;  // logits, probabilities, f32 input
+    if (moe->router.kind == model::RouterKind::attention) bytes += 3 * 4 * moe->router.num_experts;
     bytes += k * (hidden + 2 * width + width + hidden) * c + hidden * c;
   } else {
     const int64_t width = std::get<model::MlpSpec>(block.feed_forward).intermediate_size;

@@ -1,5 +1,6 @@
 #include "train/pretrain/trainer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/error.h"
@@ -16,6 +17,16 @@ int64_t count_targets(const MicroBatch& batch) {
   int64_t count = 0;
   for (const int32_t target : batch.targets) count += target >= 0 ? 1 : 0;
   return count;
+}
+
+// The rows of a micro-batch, end to end.
+ops::AttentionSegments row_segments(int64_t tokens, int64_t length) {
+  auto rows = std::make_shared<std::vector<ops::AttentionSegment>>();
+  for (int64_t begin = 0; begin < tokens; begin += length) {
+    const int64_t count = std::min(length, tokens - begin);
+    rows->push_back({begin, count, begin, count});
+  }
+  return rows;
 }
 
 double sum_losses(const std::vector<float>& losses) {
@@ -52,7 +63,12 @@ void Trainer::load(Context& ctx, const std::filesystem::path& folder) {
 
 nn::ForwardInput Trainer::forward_input(const MicroBatch& batch) const {
   CADRE_CHECK(batch.tokens.size() == batch.targets.size());
-  return model::packed_input(batch.tokens, batch.starts);
+  nn::ForwardInput input = model::packed_input(batch.tokens, batch.starts);
+  if (!config_.data.filter_masking) {
+    input.filter_segments =
+        row_segments(static_cast<int64_t>(batch.tokens.size()), config_.data.sequence_length);
+  }
+  return input;
 }
 
 StepResult Trainer::step(Context& ctx, std::span<const MicroBatch> batches, int64_t step,
