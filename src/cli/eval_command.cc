@@ -37,6 +37,7 @@ void run_perplexity(const Options& options) {
   Runtime runtime(options.runtime);
   Context& ctx = runtime.context();
   const model::ModelSpec spec = model::read_spec(folder);
+  print_notes(spec);
   const model::LoadedModel loaded =
       model::load_model(ctx, folder, compute_dtype(options.dtype, folder, spec));
   ProgressBar bar("perplexity", "tokens", static_cast<int64_t>(tokens.size()));

@@ -89,6 +89,7 @@ void run(const Options& options, const CLI::App& app) {
   Runtime runtime(options.runtime);
   Context& ctx = runtime.context();
   const model::ModelSpec spec = model::read_spec(folder);
+  print_notes(spec);
   // An empty prompt asks for a text from its beginning, which models mark with their end token.
   if (prompt.empty() && spec.eos_token_id >= 0) {
     prompt.push_back(static_cast<int32_t>(spec.eos_token_id));

@@ -32,6 +32,7 @@ void run(const Options& options) {
   Runtime runtime(options.runtime);
   Context& ctx = runtime.context();
   const model::ModelSpec spec = model::read_spec(folder);
+  print_notes(spec);
   const model::LoadedModel loaded =
       model::load_model(ctx, folder, compute_dtype(options.dtype, folder, spec));
   const int64_t start = 0;

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "cli/input.h"
+#include "cli/terminal.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "model/format.h"
@@ -18,6 +19,10 @@ std::filesystem::path find_model(const std::filesystem::path& place) {
   if (fs::exists(place / "latest" / "config.json")) return fs::canonical(place / "latest");
   model::format_of(place);  // says what was looked for
   return place;
+}
+
+void print_notes(const model::ModelSpec& spec) {
+  for (const std::string& note : spec.notes) print_error("note: " + note);
 }
 
 void add_dtype_option(CLI::App& app, std::string& dtype) {

@@ -31,6 +31,7 @@ ModelSpec read_arctic(const io::JsonView& config) {
   spec.initializer_range = config.number_or("initializer_range", 0.02);
   spec.tied_embeddings = config.flag_or("tie_word_embeddings", false);
   spec.router_aux_loss_coef = config.number_or("router_aux_loss_coef", 0.001);
+  spec.bos_token_id = token_id_or(config, "bos_token_id", 1);
   spec.eos_token_id = token_id_or(config, "eos_token_id", 2);
   spec.pad_token_id = token_id_or(config, "pad_token_id", -1);
   if (!config.is_null("quantization")) {
@@ -123,6 +124,13 @@ void write_arctic(const ModelSpec& spec, DType dtype, io::JsonValue& json) {
   json.set("enable_expert_tensor_parallelism", false);
 }
 
+// What tables and arithmetic fix of the published model.
+constexpr const char* kPublished = R"({
+  "vocab_size": 32000, "hidden_size": 7168, "intermediate_size": 4864, "num_hidden_layers": 35,
+  "num_attention_heads": 56, "num_key_value_heads": 8, "num_local_experts": 128,
+  "num_experts_per_tok": 2, "moe_layer_frequency": 1, "parallel_attn_mlp_res": true,
+  "use_residual": true, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "rope_theta": 10000})";
+
 // The configuration that was published first gives key/value heads as many as query heads, 56; the
 // tensors have 8. The tensors count.
 void reconcile_arctic(const io::TensorSource& files, ModelSpec& spec) {
@@ -176,6 +184,7 @@ const Family kArctic = {.architecture = "ArcticForCausalLM",
                         .read_config = read_arctic,
                         .write_config = write_arctic,
                         .layouts = kLayouts,
+                        .published = kPublished,
                         .reconcile = reconcile_arctic};
 
 }  // namespace cadre::model

@@ -168,6 +168,14 @@ void write_yuan(const ModelSpec& spec, DType dtype, io::JsonValue& json) {
   json.set("router_aux_loss_coef", spec.router_aux_loss_coef);
 }
 
+// M32, by the keys that its code reads.
+constexpr const char* kPublished = R"({
+  "vocab_size": 135040, "hidden_size": 2048, "attention_projection_size": 4096,
+  "num_attention_heads": 16, "num_hidden_layers": 24, "intermediate_size": 8192, "use_moe": true,
+  "moe_config": {"moe_num_experts": 32, "moe_top_k": 2, "norm_topk_prob": true,
+                 "ffn_hidden_size": 8192, "gated_linear_unit": true},
+  "max_position_embeddings": 16384, "rms_norm_eps": 1e-6, "tie_word_embeddings": true})";
+
 constexpr NameRule kNames[] = {
     {"embedding", Part::whole, "model.embed_tokens.weight"},
     {"blocks.{l}.attention_norm", Part::whole, "model.layers.{l}.input_layernorm.weight"},
@@ -214,6 +222,7 @@ const Family kYuan = {.architecture = "YuanForCausalLM",
                       .read_config = read_yuan,
                       .write_config = write_yuan,
                       .layouts = kLayouts,
+                      .published = kPublished,
                       .stores_tied_head = true};
 
 }  // namespace cadre::model
