@@ -22,13 +22,11 @@ model::ModelSpec spec_of(const std::string& keys) {
   return model::read_spec(folder.path());
 }
 
-// As published, with eight key/value heads.
-constexpr const char* kPublished =
-    R"(, "hidden_size": 7168, "intermediate_size": 4864, "num_hidden_layers": 35,
-    "num_attention_heads": 56, "num_key_value_heads": 8, "vocab_size": 32000,
-    "num_local_experts": 128, "num_experts_per_tok": 2, "moe_layer_frequency": 1,
-    "parallel_attn_mlp_res": true, "use_residual": true, "max_position_embeddings": 4096,
-    "rope_theta": 10000, "rms_norm_eps": 1e-05, "tie_word_embeddings": false)";
+// As published.
+model::ModelSpec published() {
+  const std::string_view keys = model::kArctic.published;
+  return spec_of("," + std::string(keys.substr(1, keys.size() - 2)));
+}
 
 const model::MoeSpec& moe_of(const model::BlockSpec& block) {
   return std::get<model::MoeSpec>(block.feed_forward);
@@ -67,7 +65,7 @@ TEST_CASE("Arctic: import then export gives equal bytes and an equal spec") {
 }
 
 TEST_CASE("Arctic: the published configuration has the published counts") {
-  const model::ModelCost cost = model::cost(spec_of(kPublished));
+  const model::ModelCost cost = model::cost(published());
   CHECK(cost.total_parameters == 478584608768);
   CHECK(cost.active_parameters == 17318647808);
   CHECK(cost.kv_cache_bytes_per_token == 143360);

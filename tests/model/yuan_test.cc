@@ -37,13 +37,11 @@ std::string refusal(const std::string& keys) {
   return "accepted";
 }
 
-// Yuan 2.0-M32 by the keys that its published code reads.
-constexpr const char* kPublished =
-    R"(, "vocab_size": 135040, "hidden_size": 2048, "attention_projection_size": 4096,
-    "num_attention_heads": 16, "num_hidden_layers": 24, "intermediate_size": 8192, "use_moe": true,
-    "moe_config": {"moe_num_experts": 32, "moe_top_k": 2, "norm_topk_prob": true,
-    "ffn_hidden_size": 8192, "gated_linear_unit": true}, "rms_norm_eps": 1e-06,
-    "max_position_embeddings": 16384, "tie_word_embeddings": true)";
+// As published.
+model::ModelSpec published() {
+  const std::string_view keys = model::kYuan.published;
+  return spec_of("," + std::string(keys.substr(1, keys.size() - 2)));
+}
 
 const model::MoeSpec& moe_of(const model::ModelSpec& spec) {
   return std::get<model::MoeSpec>(spec.blocks.front().feed_forward);
@@ -92,7 +90,7 @@ TEST_CASE("Yuan: import then export gives equal bytes, the tied head included, a
 }
 
 TEST_CASE("Yuan: the published configuration has the published counts") {
-  const model::ModelSpec spec = spec_of(kPublished);
+  const model::ModelSpec spec = published();
   const model::ModelCost cost = model::cost(spec);
   CHECK(cost.total_parameters == 39942842368);
   CHECK(cost.active_parameters == 3704055808);
