@@ -72,6 +72,13 @@ void add_moe(ListBuilder& builder, const std::string& block, const MoeSpec& spec
   const int64_t width = spec.expert.intermediate_size;
   const int64_t rows = spec.router.kind == RouterKind::attention ? 3 * experts : experts;
   builder.add(block + "router", {rows, hidden_size}, ParameterKind::router);
+  if (spec.router.noise == ops::LogitNoise::gaussian) {
+    builder.add(block + "router_noise", {experts, hidden_size}, ParameterKind::router);
+  }
+  const auto* choice = std::get_if<ops::TokenChoice>(&spec.router.choice);
+  if (choice != nullptr && choice->selection_bias) {
+    builder.add(block + "router_bias", {experts}, ParameterKind::buffer);
+  }
   builder.add_sparse(block + "experts.gate_up", {experts, 2 * width, hidden_size},
                      ParameterKind::expert, spec.router.top_k, experts);
   builder.add_sparse(block + "experts.down", {experts, hidden_size, width}, ParameterKind::expert,
@@ -82,6 +89,13 @@ void add_moe(ListBuilder& builder, const std::string& block, const MoeSpec& spec
       builder.add(block + "shared_expert_gate", {1, hidden_size}, ParameterKind::router);
     }
   }
+}
+
+bool has_noisy_router(const ModelSpec& spec) {
+  return std::ranges::any_of(spec.blocks, [](const BlockSpec& block) {
+    const auto* moe = std::get_if<MoeSpec>(&block.feed_forward);
+    return moe != nullptr && moe->router.noise == ops::LogitNoise::gaussian;
+  });
 }
 
 }  // namespace
@@ -119,8 +133,8 @@ std::vector<ParameterSpec> parameter_list(const ModelSpec& spec) {
 }
 
 DType compute_type(ParameterKind kind, DType compute) {
-  const bool selective =
-      kind == ParameterKind::router || kind == ParameterKind::norm || kind == ParameterKind::bias;
+  const bool selective = kind == ParameterKind::router || kind == ParameterKind::norm ||
+                         kind == ParameterKind::bias || kind == ParameterKind::buffer;
   return selective ? DType::f32 : compute;
 }
 
@@ -161,26 +175,36 @@ void initialise(Context& ctx, const ModelSpec& model, const ParameterSpec& param
     std::fill_n(values, target.elements(), 1.0f);
     return;
   }
-  if (parameter.kind == ParameterKind::bias) {
+  // Noisy top-k begins with noise alone, which loads all experts alike.
+  const bool is_router =
+      parameter.kind == ParameterKind::router && !parameter.name.ends_with("shared_expert_gate");
+  if (parameter.kind == ParameterKind::bias || parameter.kind == ParameterKind::buffer ||
+      (is_router && has_noisy_router(model))) {
     std::fill_n(values, target.elements(), 0.0f);
     return;
   }
+  const bool by_fan_in = model.fan_in_scale > 0.0 && parameter.kind != ParameterKind::embedding;
+  const double deviation =
+      by_fan_in ? std::sqrt(model.fan_in_scale / static_cast<double>(parameter.shape.dim(-1)))
+                : model.initializer_range;
+  const double cut = by_fan_in ? 2.0 : 3.0;
   // FNV-1a of the name: the stream must not move when another parameter is added.
   uint64_t stream = 0xcbf29ce484222325ull;
   for (const char c : parameter.name) {
     stream = (stream ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
   }
   const RandomStream random(seed, stream);
-  // A draw lies beyond three deviations once in 370 times; sixteen in a row never happen.
+  // A draw lies beyond three deviations once in 370 times, beyond two once in 22; sixteen in a row
+  // never happen.
   constexpr uint64_t kDraws = 16;
   ctx.for_blocks(target.elements(), 1 << 14, [&](Range range) {
     for (int64_t i = range.begin; i < range.end; ++i) {
       double z = 0.0;
       for (uint64_t draw = 0; draw < kDraws; ++draw) {
         z = random.normal_at(static_cast<uint64_t>(i) * kDraws + draw);
-        if (std::fabs(z) <= 3.0) break;
+        if (std::fabs(z) <= cut) break;
       }
-      values[i] = static_cast<float>(z * model.initializer_range);
+      values[i] = static_cast<float>(z * deviation);
     }
   });
 }

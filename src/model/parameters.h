@@ -21,7 +21,8 @@ enum class ParameterKind {
   head,        // [V, D]
   projection,  // attention and dense MLP matrices
   expert,      // [E, out, in], a matrix for each expert
-  router,      // [E, D]; f32 in every mode
+  router,      // [E, D] or [3E, D]; f32 in every mode
+  buffer,      // f32 in every mode; not trained by gradients, but part of a checkpoint
   norm,        // a vector; f32 in every mode
   bias,        // a vector; f32 in every mode
 };
@@ -45,6 +46,7 @@ struct ParameterSpec {
 //   blocks.{l}.residual_norm, .residual_mlp.gate_up [2F, D], .residual_mlp.down [D, F]
 //   blocks.{l}.feed_forward_norm
 //   blocks.{l}.router [E, D], or [3E, D]: query, key and value of an attention router
+//   blocks.{l}.router_noise [E, D] of noisy top-k, blocks.{l}.router_bias [E] of a selection bias
 //   blocks.{l}.experts.gate_up [E, 2F, D] (gate rows first), .experts.down [E, D, F]
 //   blocks.{l}.shared_expert.gate_up [2F, D], .shared_expert.down [D, F]
 //   blocks.{l}.shared_expert_gate [1, D]
@@ -84,9 +86,10 @@ class Parameters {
   DType compute_;
 };
 
-// Fills an f32 tensor as the parameter starts its life: norms with 1, biases with 0, matrices with
-// a normal distribution of standard deviation spec.initializer_range cut at three deviations. The
-// values are a function of (seed, name, element) alone.
+// Fills an f32 tensor as the parameter starts its life: norms with 1, biases, buffers and the
+// routers of noisy top-k with 0, matrices with a normal distribution of standard deviation
+// spec.initializer_range cut at three deviations, or with spec.fan_in_scale of sqrt(s / inputs) cut
+// at two. The values are a function of (seed, name, element) alone.
 void initialise(Context& ctx, const ModelSpec& model, const ParameterSpec& parameter, uint64_t seed,
                 const Tensor& target);
 

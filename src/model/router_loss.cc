@@ -1,5 +1,7 @@
 #include "model/router_loss.h"
 
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/error.h"
@@ -7,6 +9,17 @@
 
 namespace cadre::model {
 namespace {
+
+constexpr std::pair<std::string_view, LoadBalancing> kNames[] = {
+    {"none", LoadBalancing::none},
+    {"switch", LoadBalancing::switch_transformer},
+    {"gshard", LoadBalancing::gshard},
+    {"deepspeed", LoadBalancing::deepspeed},
+    {"transformers", LoadBalancing::transformers},
+    {"arctic", LoadBalancing::arctic},
+    {"megatron", LoadBalancing::megatron},
+    {"megablocks", LoadBalancing::megablocks},
+};
 
 struct Layers {
   std::vector<nn::RouterTrace*> traces;
@@ -61,7 +74,14 @@ Coefficients balance_coefficients(const Layers& layers, LoadBalancing kind) {
         case LoadBalancing::transformers:
           result[l][e] = experts * (joint[e] / all) / all;
           break;
+        case LoadBalancing::gshard:
+          result[l][e] = (first / tokens) / tokens / experts;
+          break;
+        case LoadBalancing::arctic:
+          result[l][e] = experts * (count / tokens) / tokens;
+          break;
         case LoadBalancing::switch_transformer:
+        case LoadBalancing::deepspeed:
           result[l][e] = experts * (first / tokens) / tokens;
           break;
         case LoadBalancing::megatron:
@@ -76,16 +96,53 @@ Coefficients balance_coefficients(const Layers& layers, LoadBalancing kind) {
   return result;
 }
 
+// CV^2 of x, and its derivative times `weight` into `gradient`.
+double squared_variation(const std::vector<double>& x, double weight,
+                         std::vector<float>& gradient) {
+  constexpr double kEpsilon = 1e-10;
+  gradient.clear();
+  const auto count = static_cast<double>(x.size());
+  double mean = 0.0;
+  for (const double value : x) mean += value / count;
+  double variance = 0.0;
+  for (const double value : x) variance += (value - mean) * (value - mean) / count;
+  const double square = mean * mean + kEpsilon;
+  for (const double value : x) {
+    const double slope = (2.0 * (value - mean) - 2.0 * mean * variance / square) / (count * square);
+    gradient.push_back(static_cast<float>(weight * slope));
+  }
+  return variance / square;
+}
+
+void add_noisy_losses(const RouterLossOptions& options, double scale, nn::RouterTrace& router,
+                      RouterLosses& losses) {
+  std::vector<float> gradient;
+  const auto term = [&](const std::vector<double>& sums, double weight) {
+    return sums.empty() ? 0.0 : squared_variation(sums, scale * weight, gradient);
+  };
+  losses.importance += term(router.statistics.importance, options.importance_weight);
+  if (router.gradient && options.importance_weight > 0.0) {
+    router.gradient->importance_gradient = gradient;
+  }
+  gradient.clear();
+  losses.load += term(router.statistics.load, options.load_weight);
+  if (router.gradient && options.load_weight > 0.0) router.gradient->load_gradient = gradient;
+}
+
 }  // namespace
 
 LoadBalancing load_balancing_from_name(const std::string& name) {
-  if (name == "none") return LoadBalancing::none;
-  if (name == "transformers") return LoadBalancing::transformers;
-  if (name == "switch") return LoadBalancing::switch_transformer;
-  if (name == "megatron") return LoadBalancing::megatron;
-  if (name == "megablocks") return LoadBalancing::megablocks;
+  for (const auto& [known, kind] : kNames) {
+    if (name == known) return kind;
+  }
   fail(ErrorKind::invalid_input, "unknown load-balancing loss \"{}\"; did you mean \"{}\"?", name,
-       nearest_name(name, {"none", "transformers", "switch", "megatron", "megablocks"}));
+       nearest_name(name, load_balancing_names()));
+}
+
+std::vector<std::string> load_balancing_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, kind] : kNames) names.emplace_back(name);
+  return names;
 }
 
 RouterLosses apply_router_losses(const ModelSpec& spec, const RouterLossOptions& options,
@@ -100,6 +157,7 @@ RouterLosses apply_router_losses(const ModelSpec& spec, const RouterLossOptions&
   for (size_t l = 0; l < layers.traces.size(); ++l) {
     nn::RouterTrace& router = *layers.traces[l];
     losses.z += router.statistics.squared_lse_sum * z_share;
+    add_noisy_losses(options, scale, router, losses);
     for (size_t e = 0; e < coefficients[l].size(); ++e) {
       losses.load_balancing += coefficients[l][e] * router.statistics.probability_sums[e];
     }
@@ -113,7 +171,8 @@ RouterLosses apply_router_losses(const ModelSpec& spec, const RouterLossOptions&
     }
   }
   losses.weighted_sum =
-      options.load_balancing_weight * losses.load_balancing + options.z_weight * losses.z;
+      options.load_balancing_weight * losses.load_balancing + options.z_weight * losses.z +
+      options.importance_weight * losses.importance + options.load_weight * losses.load;
   return losses;
 }
 

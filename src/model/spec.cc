@@ -13,8 +13,6 @@ namespace {
 constexpr int64_t kMaxExtent = int64_t{1} << 24;
 constexpr int64_t kMaxRotaryElements = int64_t{1} << 28;
 constexpr int64_t kMaxLayers = 4096;
-constexpr int64_t kMaxExperts = 1 << 16;
-constexpr int64_t kMaxAttentionRouter = 1 << 12;  // which works on their square for each token
 constexpr double kMaxParameters = 0x1p50;
 constexpr int64_t kMaxWindow = int64_t{1} << 40;
 constexpr double kMaxNumber = 1e30;  // of what becomes an f32
@@ -78,18 +76,6 @@ void check_attention(const AttentionSpec& spec, const std::string& where) {
   if (spec.window != 0) check(where, "sliding_window", spec.window, kMaxWindow);
 }
 
-void check_router(const RouterSpec& spec, const std::string& where) {
-  check(where, "num_experts", spec.num_experts, kMaxExperts);
-  check(where, "num_experts_per_tok", spec.top_k, spec.num_experts);
-  if (spec.kind == RouterKind::attention) {
-    check(where, "num_experts of an attention router", spec.num_experts, kMaxAttentionRouter);
-  }
-  if (!(spec.jitter_noise >= 0 && spec.jitter_noise < 1)) {
-    fail(ErrorKind::invalid_input, "{}: router_jitter_noise = {}, expected 0 to 1", where,
-         spec.jitter_noise);
-  }
-}
-
 void check_feed_forward(const std::variant<MoeSpec, MlpSpec>& spec, const std::string& where) {
   if (const auto* mlp = std::get_if<MlpSpec>(&spec)) {
     check(where, "intermediate_size", mlp->intermediate_size, kMaxExtent);
@@ -97,7 +83,7 @@ void check_feed_forward(const std::variant<MoeSpec, MlpSpec>& spec, const std::s
   }
   const auto& moe = std::get<MoeSpec>(spec);
   check(where, "intermediate_size", moe.expert.intermediate_size, kMaxExtent);
-  check_router(moe.router, where);
+  ops::validate(moe.router, where);
   const SharedExpertSpec& shared = moe.shared;
   if (shared.intermediate_size != 0) {
     check(where, "shared_expert_intermediate_size", shared.intermediate_size, kMaxExtent);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/ops/rope_precision.h"
+#include "core/ops/router_spec.h"
 
 namespace cadre::model {
 
@@ -73,23 +74,10 @@ struct AttentionSpec {
   bool operator==(const AttentionSpec&) const = default;
 };
 
-// What the logits of a router are made of.
-enum class RouterKind {
-  linear,     // W x
-  attention,  // experts attend to each other, see core/ops/attention_router.h (Yuan 2.0-M32)
-};
-
-// Softmax over all experts in f32, then the top_k; dropless.
-struct RouterSpec {
-  int64_t num_experts = 0;
-  int64_t top_k = 0;
-  bool renormalise = false;  // weights of the chosen rescaled to sum to one
-  RouterKind kind = RouterKind::linear;
-  // In training the input of the mixture is multiplied by draws from [1 - jitter, 1 + jitter].
-  double jitter_noise = 0.0;
-
-  bool operator==(const RouterSpec&) const = default;
-};
+// Which experts a token meets, and with which weights; by default the dropless top_k of a softmax
+// over all experts in f32.
+using ops::RouterKind;
+using ops::RouterSpec;
 
 // A gated MLP: down(silu(gate x) * up x).
 struct MlpSpec {
@@ -145,6 +133,9 @@ struct ModelSpec {
   NormKind norm = NormKind::rms;
   double rms_norm_eps = 1e-5;  // of either kind
   double initializer_range = 0.02;
+  // s of Switch Transformer's initialisation: matrices but for the embedding start with a deviation
+  // of sqrt(s / inputs) instead. 0 is off.
+  double fan_in_scale = 0.0;
   bool tied_embeddings = false;
   int64_t bos_token_id = -1;  // -1 if the configuration names none
   int64_t eos_token_id = -1;

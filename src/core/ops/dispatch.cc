@@ -18,22 +18,26 @@ DispatchPlanPtr plan_dispatch(Context& /*ctx*/, const Tensor& experts, int64_t n
   const std::span<const int32_t> chosen = experts.span<int32_t>();
   std::vector<int64_t> offsets(static_cast<size_t>(num_experts) + 1, 0);
   for (const int32_t e : chosen) {
-    if (e < 0 || e >= num_experts) {
-      fail(ErrorKind::invalid_input, "plan_dispatch: expert {}, expected 0 to {}", e,
-           num_experts - 1);
+    if (e < -1 || e >= num_experts) {
+      fail(ErrorKind::invalid_input, "plan_dispatch: expert {}, expected 0 to {}, or -1 for none",
+           e, num_experts - 1);
     }
-    ++offsets[static_cast<size_t>(e) + 1];
+    if (e >= 0) ++offsets[static_cast<size_t>(e) + 1];
   }
   for (size_t e = 0; e + 1 < offsets.size(); ++e) offsets[e + 1] += offsets[e];
   auto plan = std::make_shared<DispatchPlan>();
   plan->num_tokens = num_tokens;
   plan->top_k = top_k;
-  plan->source.resize(chosen.size());
+  plan->source.resize(static_cast<size_t>(offsets.back()));
   plan->slot.resize(chosen.size());
   std::vector<int64_t> next(offsets.begin(), offsets.end() - 1);
   for (int64_t n = 0; n < num_tokens; ++n) {
     for (int64_t j = 0; j < top_k; ++j) {
       const auto choice = static_cast<size_t>(n * top_k + j);
+      if (chosen[choice] < 0) {
+        plan->slot[choice] = -1;
+        continue;
+      }
       const int64_t row = next[static_cast<size_t>(chosen[choice])]++;
       plan->source[static_cast<size_t>(row)] = static_cast<int32_t>(n);
       plan->slot[choice] = static_cast<int32_t>(row);

@@ -1,4 +1,5 @@
-// Dropless dispatch: tokens go to the rows of their experts and come back as weighted sums.
+// Dispatch: tokens go to the rows of their experts and come back as weighted sums. A token may have
+// fewer experts than k, or none: then it gets no row and its sum is zero.
 #pragma once
 
 #include <cstdint>
@@ -10,17 +11,18 @@
 
 namespace cadre::ops {
 
-// Rows in the order of experts, within an expert in the order of tokens: M = N * k rows.
+// Rows in the order of experts, within an expert in the order of tokens: M = N * k rows, fewer
+// where choices were dropped.
 struct DispatchPlan {
   int64_t num_tokens;
   int64_t top_k;
   GroupOffsets offsets;         // [E + 1] rows of each expert
   std::vector<int32_t> source;  // [M] token of each row
-  std::vector<int32_t> slot;    // [N, k] row of each choice
+  std::vector<int32_t> slot;    // [N, k] row of each choice; -1 for one that was dropped
 };
 using DispatchPlanPtr = std::shared_ptr<const DispatchPlan>;
 
-// Counts, sums up and places; experts is [N, k] i32 in [0, num_experts).
+// Counts, sums up and places; experts is [N, k] i32 in [0, num_experts), or -1 for none.
 DispatchPlanPtr plan_dispatch(Context& ctx, const Tensor& experts, int64_t num_experts);
 
 // rows[i, :] = x[source[i], :]; x is [N, D]. The derivative sums the k rows of a token in order.

@@ -7,69 +7,6 @@
 namespace cadre::ops {
 namespace {
 
-// Tokens whose statistics one task sums; the blocks are then added in order.
-constexpr int64_t kStatisticsBlock = 256;
-
-bool is_real(const TokenMask& mask, int64_t n) {
-  return mask == nullptr || (*mask)[static_cast<size_t>(n)] != 0;
-}
-
-RouterStatistics no_statistics(int64_t num_experts) {
-  RouterStatistics s;
-  s.counts.assign(static_cast<size_t>(num_experts), 0);
-  s.first_counts.assign(static_cast<size_t>(num_experts), 0);
-  s.probability_sums.assign(static_cast<size_t>(num_experts), 0.0);
-  return s;
-}
-
-void add_token(const float* z, const float* p, float lse, const int32_t* experts, int64_t top_k,
-               RouterStatistics* s) {
-  const size_t num_experts = s->counts.size();
-  double mean_logit = 0;
-  for (size_t e = 0; e < num_experts; ++e) {
-    s->probability_sums[e] += p[e];
-    if (p[e] > 0) mean_logit += double{p[e]} * z[e];
-  }
-  ++s->num_tokens;
-  s->squared_lse_sum += double{lse} * lse;
-  s->entropy_sum += lse - mean_logit;  // -sum p log p, as log p = z - lse
-  ++s->first_counts[static_cast<size_t>(experts[0])];
-  for (int64_t j = 0; j < top_k; ++j) ++s->counts[static_cast<size_t>(experts[j])];
-}
-
-void add_block(const RouterStatistics& block, RouterStatistics* sum) {
-  sum->num_tokens += block.num_tokens;
-  sum->squared_lse_sum += block.squared_lse_sum;
-  sum->entropy_sum += block.entropy_sum;
-  for (size_t e = 0; e < block.counts.size(); ++e) {
-    sum->counts[e] += block.counts[e];
-    sum->first_counts[e] += block.first_counts[e];
-    sum->probability_sums[e] += block.probability_sums[e];
-  }
-}
-
-RouterStatistics collect(Context& ctx, const Tensor& logits, const Routing& routing,
-                         const float* lse, const TokenMask& mask) {
-  const int64_t num_tokens = logits.dim(0);
-  const int64_t num_experts = logits.dim(1);
-  const int64_t top_k = routing.experts.dim(1);
-  std::vector<RouterStatistics> blocks(
-      static_cast<size_t>((num_tokens + kStatisticsBlock - 1) / kStatisticsBlock));
-  ctx.for_blocks(num_tokens, kStatisticsBlock, [&](Range tokens) {
-    RouterStatistics& block = blocks[static_cast<size_t>(tokens.begin / kStatisticsBlock)];
-    block = no_statistics(num_experts);
-    for (int64_t n = tokens.begin; n < tokens.end; ++n) {
-      if (!is_real(mask, n)) continue;
-      add_token(logits.data<float>() + n * num_experts,
-                routing.probabilities.data<float>() + n * num_experts, lse[n],
-                routing.experts.data<int32_t>() + n * top_k, top_k, &block);
-    }
-  });
-  RouterStatistics sum = no_statistics(num_experts);
-  for (const RouterStatistics& block : blocks) add_block(block, &sum);
-  return sum;
-}
-
 void renormalise(float* weights, int64_t top_k) {
   float sum = 0;
   for (int64_t j = 0; j < top_k; ++j) sum += weights[j];
@@ -182,7 +119,18 @@ Routing softmax_top_k(Context& ctx, const Tensor& logits, const RoutingOptions& 
       renormalise(routing.weights.data<float>() + n * top_k, top_k);
     }
   });
-  routing.statistics = collect(ctx, logits, routing, lse.data<float>(), mask);
+  const RoutedTokens routed = {.logits = logits.data<float>(),
+                               .probabilities = routing.probabilities.data<float>(),
+                               .lse = lse.data<float>(),
+                               .wanted = routing.experts.data<int32_t>(),
+                               .experts = routing.experts.data<int32_t>(),
+                               .num_tokens = num_tokens,
+                               .num_experts = num_experts,
+                               .top_k = top_k,
+                               .softmax = true,
+                               .first_is_best = true,
+                               .importance = nullptr};
+  routing.statistics = collect_statistics(ctx, routed, mask);
   Tape* tape = ctx.tape();
   if (tape != nullptr && tape->tracks(logits)) {
     Routing kept = {.probabilities = routing.probabilities,

@@ -6,32 +6,22 @@
 #include <vector>
 
 #include "core/ops/context.h"
+#include "core/ops/router_statistics.h"
 
 namespace cadre::ops {
-
-// Tokens that count: 1 for a real token, 0 for padding. Null means all are real. Padding is routed
-// (its output is never used) but counts in no statistic and in no loss.
-using TokenMask = std::shared_ptr<const std::vector<uint8_t>>;
 
 // What the auxiliary losses of one layer add to the derivative of its logits. It is filled between
 // forward and backward, for a loss over all layers is known only after the last of them:
 //
 //   dlogits[n, :] += softmax_backward(probability_gradient) + 2 * z_gradient * lse[n] * p[n, :]
 //
-// for real tokens, where dL/dp[n, e] = probability_gradient[e].
+// for real tokens, where dL/dp[n, e] = probability_gradient[e]. The gradients of importance and
+// load belong to noisy top-k routers (core/ops/noisy_logits.h); others do not read them.
 struct RouterGradient {
   std::vector<float> probability_gradient;  // [E]; empty means none
   float z_gradient = 0.0f;
-};
-
-// What a layer's router did with the real tokens of one micro-batch.
-struct RouterStatistics {
-  int64_t num_tokens = 0;
-  std::vector<int64_t> counts;           // [E] assignments over all k choices
-  std::vector<int64_t> first_counts;     // [E] assignments as first choice
-  std::vector<double> probability_sums;  // [E] sum over tokens of p[n, e], blocks in fixed order
-  double squared_lse_sum = 0.0;          // sum over tokens of lse[n]^2
-  double entropy_sum = 0.0;              // sum over tokens of the entropy of p[n, :], in nats
+  std::vector<float> importance_gradient;  // [E] dL/dweight of that expert; empty means none
+  std::vector<float> load_gradient;        // [E] dL/dP of that expert; empty means none
 };
 
 struct RoutingOptions {
@@ -41,8 +31,10 @@ struct RoutingOptions {
 
 struct Routing {
   Tensor probabilities;  // [N, E] f32, not differentiable from outside
-  Tensor experts;        // [N, k] i32, largest probability first; ties go to the lower index
-  Tensor weights;        // [N, k] f32, differentiable
+  // [N, k] i32: best first, ties go to the lower index; -1 for a choice that was dropped. Where
+  // experts choose, k is the largest number of them that a token has, and they are in order.
+  Tensor experts;
+  Tensor weights;  // [N, k] f32, differentiable; 0 for a choice that was dropped
   RouterStatistics statistics;
 };
 

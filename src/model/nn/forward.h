@@ -50,13 +50,17 @@ struct ForwardInput {
   bool recompute = false;          // keep one tensor a block and run blocks again on the way back
   float dropout = 0.0f;            // on the output of each branch, training only
   uint64_t dropout_seed = 0;       // a new one for each micro-batch
+  uint64_t router_seed = 0;        // of noise and chance in routers, training only; likewise
+  // Tokens of a row where rows are of one length, for experts that choose within sequences; 0 lets
+  // them choose within segments.
+  int64_t sequence_length = 0;
 };
 
 // One layer's router in one forward pass. The gradient is shared with the recorded op: fill it
 // between the forward and the backward pass.
 struct RouterTrace {
   Tensor logits;   // [N, E] f32
-  Tensor experts;  // [N, k] i32
+  Tensor experts;  // [N, k] i32; -1 for a choice that was dropped
   Tensor weights;  // [N, k] f32
   ops::RouterStatistics statistics;
   std::shared_ptr<ops::RouterGradient> gradient;

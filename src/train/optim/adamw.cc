@@ -41,6 +41,7 @@ void AdamW::step(Context& ctx, const Gradients& gradients, double learning_rate,
   ctx.pool().run(static_cast<int64_t>(blocks_.size()), [&](int64_t task, int) {
     const auto& [index, elements] = blocks_[static_cast<size_t>(task)];
     const model::ParameterSpec& spec = parameters_->specs()[static_cast<size_t>(index)];
+    if (spec.kind == model::ParameterKind::buffer) return;
     const bool decays =
         options_.decay_norms_and_embeddings ||
         (spec.shape.rank() > 1 && spec.kind != model::ParameterKind::embedding);

@@ -111,8 +111,7 @@ struct LossConfig {
   bool z_divides_by_top_k = false;
 
   void visit_fields(auto&& field) {
-    field("load_balancing", load_balancing,
-          Choices{{"none", "transformers", "switch", "megatron", "megablocks"}},
+    field("load_balancing", load_balancing, Choices{model::load_balancing_names()},
           "form of the load-balancing loss");
     field("load_balancing_weight", load_balancing_weight, Interval{0.0, 100.0}, "its coefficient");
     field("z_weight", z_weight, Interval{0.0, 100.0}, "coefficient of the router z-loss");

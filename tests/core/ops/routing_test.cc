@@ -231,7 +231,7 @@ TEST_CASE("dispatch: refuses experts that do not exist") {
   Tensor experts = Tensor::zeros({3, 2}, DType::i32);
   experts.data<int32_t>()[4] = 5;
   CHECK_THROWS_AS(plan_dispatch(machine.ctx, experts, 5), Error);
-  experts.data<int32_t>()[4] = -1;
+  experts.data<int32_t>()[4] = -2;  // -1 means none
   CHECK_THROWS_AS(plan_dispatch(machine.ctx, experts, 5), Error);
 }
 
