@@ -46,11 +46,12 @@ std::string flag_name(std::string_view field) {
   return name;
 }
 
-void add_field_flags(CLI::App& app, const std::vector<io::Field>& fields,
-                     const std::string& group) {
+void add_field_flags(CLI::App& app, const std::vector<io::Field>& fields, const std::string& group,
+                     const std::string& prefix) {
   const std::string heading = group.empty() ? "Options" : group;
   for (const io::Field& field : fields) {
-    const std::string flag = flag_name(field.name);
+    std::string flag = flag_name(field.name);
+    if (!prefix.empty()) flag = "--" + prefix + "-" + flag.substr(2);
     if (std::holds_alternative<bool*>(field.target)) {
       add_switch(app, field, flag, heading);
       continue;

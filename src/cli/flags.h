@@ -23,7 +23,9 @@ namespace cadre::cli {
 
 // `group` is the heading of the help under which the flags stand; empty for the common one. The
 // section of a field's name ("optim.lr") is not part of its flag.
-void add_field_flags(CLI::App& app, const std::vector<io::Field>& fields, const std::string& group);
+// `prefix`, if not empty, stands before each flag: "router" makes kind the flag --router-kind.
+void add_field_flags(CLI::App& app, const std::vector<io::Field>& fields, const std::string& group,
+                     const std::string& prefix = "");
 
 template <typename Settings>
 void add_fields(CLI::App& app, Settings& settings, const std::string& group = "") {

@@ -87,7 +87,9 @@ void add_config_flags(CLI::App& app, train::TrainConfig& config) {
   std::vector<io::Field> section;
   std::string name;
   const auto flush = [&] {
-    if (!section.empty()) add_field_flags(app, section, "[" + name + "]");
+    // Names of [router] such as kind or top_k say little alone, or are others' too.
+    const std::string flag_prefix = name == "router" ? name : "";
+    if (!section.empty()) add_field_flags(app, section, "[" + name + "]", flag_prefix);
     section.clear();
   };
   for (const io::Field& field : io::list_fields(config)) {
@@ -117,6 +119,7 @@ void setup_train(CLI::App& app) {
   add_examples(app,
                "  cadre train --dataset data/texts --folder runs/first --steps 2000\n"
                "  cadre train run.toml --learning-rate 3e-4\n"
+               "  cadre train run.toml --router-kind switch --router-capacity-factor 1.0\n"
                "  cadre train --resume runs/first");
   app.callback([options] { run(*options); });
 }

@@ -40,6 +40,9 @@ void TrainConsole::on_step(const train::StepReport& report) {
   std::string note = fmt::format("{} tokens/s", human_count(report.tokens_per_second));
   if (report.peak_share > 0.0) note += fmt::format(" ({:.0f}% of peak)", 100 * report.peak_share);
   note += fmt::format("  loss {:.3f}", report.loss);
+  if (report.dropped_share > 0.0) {
+    note += fmt::format("  dropped {:.1f}%", 100 * report.dropped_share);
+  }
   bar_.update(report.step, note, /*rate=*/0.0, report.seconds_left);
 }
 

@@ -3,6 +3,7 @@
 #include "core/io/torch_file.h"
 #include "model/families/family.h"
 #include "model/format.h"
+#include "model/router_json.h"
 
 namespace cadre::model {
 namespace {
@@ -46,8 +47,10 @@ std::shared_ptr<const io::TensorSource> open_source(const fs::path& folder) {
 ModelSpec read_spec(const fs::path& place) {
   const io::JsonView config = io::JsonView::read_file(config_file(place));
   config.expect_object();
-  const Family& family = find_family(config);
+  const std::string name = router_family(config);
+  const Family& family = name.empty() ? find_family(config) : find_family(name);
   ModelSpec spec = family.read_config(config);
+  read_router(config, spec);
   const fs::path folder = config_file(place).parent_path();
   if (family.reconcile != nullptr && has_weights(folder)) {
     family.reconcile(*open_source(folder), spec);

@@ -7,6 +7,7 @@
 #include "model/families/family.h"
 #include "model/hf.h"
 #include "model/layout_writer.h"
+#include "model/router_json.h"
 
 namespace cadre::model {
 
@@ -34,9 +35,26 @@ void save_model(Context& ctx, const std::filesystem::path& folder, const ModelSp
   files.finish();
 }
 
+namespace {
+
+void write_model_config(const ModelSpec& spec, DType dtype, io::JsonValue& config) {
+  const Family& family = find_family(spec.architecture);
+  const auto write = [&](const ModelSpec& written) {
+    config = io::JsonValue::object();
+    family.write_config(written, dtype, config);
+    return family.read_config(io::JsonView(config, "config.json"));
+  };
+  ModelSpec read_back = write(spec);
+  // A router that a family can express in inference only is written to it as that.
+  if (!same_in_inference(spec, read_back)) read_back = write(inference_view(spec));
+  write_router(spec, read_back, config);
+}
+
+}  // namespace
+
 void write_config_files(const std::filesystem::path& folder, const ModelSpec& spec, DType dtype) {
   io::JsonValue config = io::JsonValue::object();
-  find_family(spec.architecture).write_config(spec, dtype, config);
+  write_model_config(spec, dtype, config);
   write_file_atomically(folder / "config.json", config.pretty() + "\n");
   io::JsonValue generation = io::JsonValue::object();
   generation.set("_from_model_config", true);

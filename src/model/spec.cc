@@ -120,6 +120,13 @@ double count_parameters(const ModelSpec& spec) {
 
 }  // namespace
 
+bool can_decode(const ModelSpec& spec) {
+  return std::ranges::all_of(spec.blocks, [](const BlockSpec& block) {
+    const auto* moe = std::get_if<MoeSpec>(&block.feed_forward);
+    return moe == nullptr || ops::can_decode(moe->router);
+  });
+}
+
 void validate(const ModelSpec& spec, const std::string& where) {
   check(where, "vocab_size", spec.vocab_size, kMaxExtent);
   check(where, "hidden_size", spec.hidden_size, kMaxExtent);

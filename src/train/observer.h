@@ -29,6 +29,9 @@ struct StepReport {
   double loss = 0.0;            // mean cross-entropy of the target tokens, in nats
   double load_balancing = 0.0;  // mean over micro-batches, before the coefficient
   double z = 0.0;
+  double importance = 0.0;  // of noisy top-k routers
+  double load = 0.0;
+  double dropped_share = 0.0;  // of all assignments to experts, those beyond capacity
   double learning_rate = 0.0;
   double gradient_norm = 0.0;  // before clipping
   bool skipped = false;        // an outlier: the weights have not changed
@@ -42,12 +45,14 @@ struct StepReport {
 // The load of one layer's experts since the last report.
 struct LayerLoad {
   int64_t layer = 0;
-  std::vector<int64_t> counts;  // [E] assignments
+  std::vector<int64_t> counts;  // [E] assignments, before drops
   double load_entropy = 0.0;    // entropy of counts / sum, divided by ln E: 1 is balanced
   int64_t dead = 0;             // experts below a hundredth of the mean load
   double max_over_mean = 0.0;   // of counts
   double router_entropy = 0.0;  // mean entropy of the router's probabilities, divided by ln E
   double z = 0.0;               // mean squared log-sum-exp of the router's logits
+  double dropped_share = 0.0;   // of the assignments, those beyond capacity
+  double unrouted_share = 0.0;  // of the tokens, those without any expert
 };
 
 struct RouterReport {

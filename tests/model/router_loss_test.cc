@@ -51,6 +51,9 @@ TEST_CASE("load balancing: the value under perfect balance is that of each defin
   CHECK(loss_of(LoadBalancing::switch_transformer, layer) == doctest::Approx(2.0));  // L
   CHECK(loss_of(LoadBalancing::megatron, layer) == doctest::Approx(2.0));            // L
   CHECK(loss_of(LoadBalancing::megablocks, layer) == doctest::Approx(1.0));
+  CHECK(loss_of(LoadBalancing::gshard, layer) == doctest::Approx(2.0 / 16));  // L / E^2
+  CHECK(loss_of(LoadBalancing::deepspeed, layer) == doctest::Approx(2.0));    // L
+  CHECK(loss_of(LoadBalancing::arctic, layer) == doctest::Approx(4.0));       // k L
   CHECK(loss_of(LoadBalancing::none, layer) == 0.0);
 }
 
@@ -58,6 +61,60 @@ TEST_CASE("load balancing: collapse onto one expert costs E") {
   const auto layer = statistics(8, {1, 0, 0, 0}, {8, 8, 0, 0}, {8, 0, 0, 0});
   CHECK(loss_of(LoadBalancing::switch_transformer, layer) == doctest::Approx(2 * 4.0));
   CHECK(loss_of(LoadBalancing::transformers, layer) == doctest::Approx(4.0));
+  CHECK(loss_of(LoadBalancing::deepspeed, layer) == doctest::Approx(2 * 4.0));
+  CHECK(loss_of(LoadBalancing::gshard, layer) == doctest::Approx(2 * 1.0 / 4));
+  CHECK(loss_of(LoadBalancing::arctic, layer) == doctest::Approx(2 * 4.0));
+  CHECK(loss_of(LoadBalancing::megatron, layer) == doctest::Approx(2 * 4.0 / 2));
+  CHECK(loss_of(LoadBalancing::megablocks, layer) == doctest::Approx(4.0 / 2));
+}
+
+TEST_CASE("load balancing: gradients reach probabilities as the value says") {
+  for (const std::string& name : model::load_balancing_names()) {
+    CAPTURE(name);
+    const auto value = [&](double p0) {
+      nn::ForwardTrace trace =
+          trace_of(statistics(8, {0.4, 0.3, 0.2, 0.1}, {9, 4, 2, 1}, {5, 2, 1, 0}), 2);
+      trace.routers[1].statistics.probability_sums[0] = p0;
+      const model::RouterLossOptions options = {
+          .load_balancing = model::load_balancing_from_name(name),
+          .load_balancing_weight = 0.5,
+          .z_weight = 0.0};
+      const auto losses = model::apply_router_losses(tiny_spec(4, 2), options, 2.0, trace);
+      const auto& gradient = trace.routers[1].gradient->probability_gradient;
+      return std::pair{2.0 * losses.weighted_sum, gradient.empty() ? 0.0 : double{gradient[0]}};
+    };
+    const double expected = (value(3.3).first - value(3.1).first) / 0.2;
+    CHECK(value(3.2).second == doctest::Approx(expected).epsilon(1e-5));
+  }
+}
+
+TEST_CASE("importance and load: zero when even, E - 1 on collapse, with their gradients") {
+  const auto losses_of = [](const std::vector<double>& sums, std::vector<float>* gradient) {
+    auto layer = statistics(8, {0.25, 0.25, 0.25, 0.25}, {4, 4, 4, 4}, {2, 2, 2, 2});
+    layer.importance = sums;
+    layer.load = sums;
+    nn::ForwardTrace trace = trace_of(layer, 2);
+    const model::RouterLossOptions options = {.load_balancing = LoadBalancing::none,
+                                              .z_weight = 0.0,
+                                              .importance_weight = 0.1,
+                                              .load_weight = 0.3};
+    const auto losses = model::apply_router_losses(tiny_spec(4, 2), options, 1.0, trace);
+    if (gradient != nullptr) *gradient = trace.routers[0].gradient->load_gradient;
+    CHECK(losses.weighted_sum == doctest::Approx(0.1 * losses.importance + 0.3 * losses.load));
+    return losses;
+  };
+  CHECK(losses_of({5, 5, 5, 5}, nullptr).importance == doctest::Approx(0.0));
+  CHECK(losses_of({20, 0, 0, 0}, nullptr).load == doctest::Approx(2 * 3.0));  // 2 layers
+  std::vector<float> gradient;
+  losses_of({3, 1, 4, 2}, &gradient);
+  for (size_t e = 0; e < 4; ++e) {
+    std::vector<double> up = {3, 1, 4, 2}, down = up;
+    up[e] += 1e-4;
+    down[e] -= 1e-4;
+    // Half of the sum over two layers that moved alike.
+    const double slope = (losses_of(up, nullptr).load - losses_of(down, nullptr).load) / 2e-4 / 2;
+    CHECK(gradient[e] == doctest::Approx(0.3 * slope).epsilon(1e-4));
+  }
 }
 
 TEST_CASE("load balancing: over layers jointly, one layer's overload can hide in another's") {

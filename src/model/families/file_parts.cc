@@ -195,6 +195,12 @@ void add_parts(const NameRule& rule, int64_t layer, const Place& place,
   }
 }
 
+// What a router has beyond those of published families (model/router_json.h), in every layout.
+constexpr NameRule kRouterNames[] = {
+    {"blocks.{l}.router_noise", Part::whole, "cadre.layers.{l}.router_noise.weight"},
+    {"blocks.{l}.router_bias", Part::whole, "cadre.layers.{l}.router_bias"},
+};
+
 }  // namespace
 
 std::vector<FilePart> file_parts(const NameLayout& layout, const ModelSpec& spec,
@@ -202,14 +208,18 @@ std::vector<FilePart> file_parts(const NameLayout& layout, const ModelSpec& spec
   std::vector<FilePart> parts;
   for (size_t index = 0; index < parameters.size(); ++index) {
     const size_t before = parts.size();
-    for (const NameRule& rule : layout.rules) {
-      const std::optional<int64_t> layer = match(rule.ours, parameters[index].name);
-      if (!layer) continue;
-      const size_t block = *layer < 0 ? 0 : static_cast<size_t>(*layer);
-      add_parts(rule, *layer,
-                {parameters[index], static_cast<int64_t>(index), spec.blocks[block].attention},
-                parts);
-    }
+    const auto apply = [&](std::span<const NameRule> rules) {
+      for (const NameRule& rule : rules) {
+        const std::optional<int64_t> layer = match(rule.ours, parameters[index].name);
+        if (!layer) continue;
+        const size_t block = *layer < 0 ? 0 : static_cast<size_t>(*layer);
+        add_parts(rule, *layer,
+                  {parameters[index], static_cast<int64_t>(index), spec.blocks[block].attention},
+                  parts);
+      }
+    };
+    apply(layout.rules);
+    if (parts.size() == before) apply(kRouterNames);
     if (parts.size() == before) {
       fail(ErrorKind::internal, "no name rule for \"{}\"", parameters[index].name);
     }

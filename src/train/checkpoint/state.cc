@@ -25,6 +25,8 @@ std::string to_json_text(const RunState& state) {
         .set("counts", sums.counts)
         .set("entropy_sum", sums.entropy_sum)
         .set("squared_lse_sum", sums.squared_lse_sum)
+        .set("dropped", sums.dropped)
+        .set("unrouted", sums.unrouted)
         .set("dead_warned", sums.dead_warned)
         .set("healthy_reports", sums.healthy_reports);
     routers.push(std::move(value));
@@ -69,6 +71,9 @@ RunState run_state_from_json(const io::JsonView& json) {
     sums.counts = from.integer_list("counts");
     sums.entropy_sum = from.number("entropy_sum");
     sums.squared_lse_sum = from.number("squared_lse_sum");
+    // Absent from checkpoints of before routers dropped anything.
+    sums.dropped = from.is_null("dropped") ? 0 : count(from, "dropped");
+    sums.unrouted = from.is_null("unrouted") ? 0 : count(from, "unrouted");
     sums.dead_warned = count(from, "dead_warned");
     sums.healthy_reports = count(from, "healthy_reports");
     state.routers.push_back(std::move(sums));

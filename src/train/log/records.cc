@@ -64,6 +64,9 @@ JsonValue step_record(double time, const StepReport& report) {
       .set("loss", report.loss)
       .set("load_balancing", report.load_balancing)
       .set("z", report.z)
+      .set("importance", report.importance)
+      .set("load", report.load)
+      .set("dropped_share", report.dropped_share)
       .set("learning_rate", report.learning_rate)
       .set("gradient_norm", report.gradient_norm)
       .set("skipped", report.skipped)
@@ -83,6 +86,8 @@ JsonValue routers_record(double time, const RouterReport& report) {
         .set("max_over_mean", load.max_over_mean)
         .set("router_entropy", load.router_entropy)
         .set("z", load.z)
+        .set("dropped_share", load.dropped_share)
+        .set("unrouted_share", load.unrouted_share)
         .set("counts", load.counts);
     layers.push(std::move(layer));
   }
@@ -141,8 +146,8 @@ std::vector<std::pair<std::string, double>> scalars_of(const JsonValue& record) 
   const std::string event = text_of(record, "event");
   if (event == "train") {
     take(record, "train/",
-         {"loss", "load_balancing", "z", "learning_rate", "gradient_norm", "skipped_in_all",
-          "tokens_per_second", "peak_share"});
+         {"loss", "load_balancing", "z", "importance", "load", "dropped_share", "learning_rate",
+          "gradient_norm", "skipped_in_all", "tokens_per_second", "peak_share"});
   } else if (event == "validation") {
     take(record, "validation/", {"loss", "bits_per_byte"});
     for (const JsonValue& source : elements("sources")) {
@@ -151,7 +156,8 @@ std::vector<std::pair<std::string, double>> scalars_of(const JsonValue& record) 
   } else if (event == "routers") {
     for (const JsonValue& layer : elements("layers")) {
       take(layer, fmt::format("router/{}/", static_cast<int64_t>(number_of(layer, "layer"))),
-           {"load_entropy", "dead", "max_over_mean", "router_entropy", "z"});
+           {"load_entropy", "dead", "max_over_mean", "router_entropy", "z", "dropped_share",
+            "unrouted_share"});
     }
   }
   return result;

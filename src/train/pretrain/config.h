@@ -1,6 +1,6 @@
-// All that decides a training run, in the sections of its TOML file: [model], [data], [optim],
-// [loss], [run]. Two runs with the same configuration, data and program have the same weights, bit
-// for bit.
+// All that decides a training run, in the sections of its TOML file: [model], [router], [data],
+// [optim], [loss], [run]. Two runs with the same configuration, data and program have the same
+// weights, bit for bit.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include "model/spec.h"
 #include "train/optim/adamw.h"
 #include "train/optim/schedule.h"
+#include "train/pretrain/router_config.h"
 
 namespace cadre::train {
 
@@ -33,6 +34,7 @@ struct ModelConfig {
   double rope_theta = 10000.0;
   double rms_norm_eps = 1e-5;
   double initializer_range = 0.02;
+  double fan_in_scale = 0.0;
   int64_t max_positions = 0;
 
   void visit_fields(auto&& field) {
@@ -55,6 +57,8 @@ struct ModelConfig {
     field("rms_norm_eps", rms_norm_eps, Interval{0.0, 0.1}, "added to the mean square");
     field("initializer_range", initializer_range, Interval{0.0, 1.0},
           "standard deviation of initial weights, cut at three of them");
+    field("fan_in_scale", fan_in_scale, Interval{0.0, 100.0},
+          "s of initial deviations sqrt(s / inputs), as in Switch (0.1); 0 is off");
     field("max_positions", max_positions, size_or_default,
           "longest sequence the model admits; 0 means data.sequence_length");
   }
@@ -105,15 +109,23 @@ struct OptimConfig {
 };
 
 struct LossConfig {
-  std::string load_balancing = "megablocks";
+  std::string load_balancing = "auto";
   double load_balancing_weight = 0.01;
+  double importance_weight = -1.0;
+  double load_weight = -1.0;
   double z_weight = 0.001;
   bool z_divides_by_top_k = false;
 
   void visit_fields(auto&& field) {
-    field("load_balancing", load_balancing, Choices{model::load_balancing_names()},
-          "form of the load-balancing loss");
+    std::vector<std::string> losses = model::load_balancing_names();
+    losses.insert(losses.begin(), "auto");
+    field("load_balancing", load_balancing, Choices{losses},
+          "form of the load-balancing loss; auto is that of router.kind");
     field("load_balancing_weight", load_balancing_weight, Interval{0.0, 100.0}, "its coefficient");
+    field("importance_weight", importance_weight, Interval{-1.0, 100.0},
+          "of noisy top-k routers, coefficient of the importance loss; -1 is 0.1 for them");
+    field("load_weight", load_weight, Interval{-1.0, 100.0},
+          "of noisy top-k routers, coefficient of the load loss; -1 is 0.1 for them");
     field("z_weight", z_weight, Interval{0.0, 100.0}, "coefficient of the router z-loss");
     field("z_divides_by_top_k", z_divides_by_top_k,
           "divide the z-loss by top_k too, as OLMoE's training code did");
@@ -165,6 +177,7 @@ struct RunConfig {
 
 struct TrainConfig {
   ModelConfig model;
+  RouterConfig router;
   DataConfig data;
   OptimConfig optim;
   LossConfig loss;
@@ -172,6 +185,7 @@ struct TrainConfig {
 
   void visit_fields(auto&& field) {
     field("model", model, "shape of the model");
+    field("router", router, "which experts a token meets");
     field("data", data, "text and batches");
     field("optim", optim, "AdamW and the learning rate");
     field("loss", loss, "auxiliary losses of the routers");
@@ -192,6 +206,11 @@ model::ModelSpec build_spec(const TrainConfig& config, int64_t vocab_size, int64
 // together are longer than the run.
 void validate(const TrainConfig& config);
 
-model::RouterLossOptions router_loss_options(const LossConfig& config);
+// The losses with what `auto` and -1 stand for: the form that router.kind was published with
+// (megablocks for top_k, as in OLMoE), none where it has none (noisy_top_k, expert_choice,
+// attention, deepseek_v3). Throws Error(invalid_input) for losses that the router of the model does
+// not have.
+model::RouterLossOptions router_loss_options(const TrainConfig& config,
+                                             const model::ModelSpec& spec);
 
 }  // namespace cadre::train

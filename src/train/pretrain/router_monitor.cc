@@ -57,6 +57,8 @@ LayerLoad layer_load(const RouterSums& sums) {
   load.load_entropy = experts > 1.0 ? entropy / largest : 1.0;
   load.router_entropy = sums.entropy_sum / tokens / largest;
   load.z = sums.squared_lse_sum / tokens;
+  load.dropped_share = static_cast<double>(sums.dropped) / total;
+  load.unrouted_share = static_cast<double>(sums.unrouted) / tokens;
   return load;
 }
 
@@ -83,6 +85,8 @@ void RouterMonitor::add(const nn::ForwardTrace& trace) {
     for (size_t e = 0; e < sums.counts.size(); ++e) sums.counts[e] += statistics.counts[e];
     sums.entropy_sum += statistics.entropy_sum;
     sums.squared_lse_sum += statistics.squared_lse_sum;
+    sums.dropped += statistics.dropped;
+    sums.unrouted += statistics.unrouted;
   }
 }
 
@@ -103,6 +107,8 @@ RouterReport RouterMonitor::report(int64_t step, std::vector<std::string>& warni
     std::fill(sums.counts.begin(), sums.counts.end(), 0);
     sums.entropy_sum = 0.0;
     sums.squared_lse_sum = 0.0;
+    sums.dropped = 0;
+    sums.unrouted = 0;
     report.layers.push_back(std::move(load));
   }
   return report;

@@ -19,6 +19,8 @@ struct RouterSums {
   std::vector<int64_t> counts;
   double entropy_sum = 0.0;
   double squared_lse_sum = 0.0;
+  int64_t dropped = 0;          // assignments
+  int64_t unrouted = 0;         // tokens
   int64_t dead_warned = 0;      // the number of dead experts that was last warned of
   int64_t healthy_reports = 0;  // in a row without a dead expert
 };

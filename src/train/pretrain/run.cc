@@ -45,6 +45,7 @@ model::ModelSpec spec_of_run(const TrainConfig& config, const RunEnvironment& en
          "{}: max_position_embeddings = {}, expected at least data.sequence_length = {}",
          config.model.init_from, spec.max_positions, config.data.sequence_length);
   }
+  apply_router(config.router, spec);
   return spec;
 }
 
@@ -224,6 +225,9 @@ class Run {
     report.loss = result.loss;
     report.load_balancing = result.load_balancing;
     report.z = result.z;
+    report.importance = result.importance;
+    report.load = result.load;
+    report.dropped_share = result.dropped_share;
     report.learning_rate = rate;
     report.gradient_norm = result.gradient_norm;
     report.skipped = result.skipped;
@@ -267,7 +271,8 @@ class Run {
       validation_ = validate(ctx_, *trainer_, *environment_.data, state_.step);
       tell([&](TrainObserver& o) { o.on_validation(*validation_); });
     }
-    const bool sampling = environment_.sample && config_.run.sample_every >= 0;
+    const bool sampling =
+        environment_.sample && config_.run.sample_every >= 0 && model::can_decode(spec_);
     if (sampling && (config_.run.sample_every == 0 || due(config_.run.sample_every) || done())) {
       const std::vector<Sample> samples = environment_.sample(ctx_, *trainer_->decoder());
       tell([&](TrainObserver& o) { o.on_samples(state_.step, samples); });

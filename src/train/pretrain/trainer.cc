@@ -10,8 +10,10 @@
 namespace cadre::train {
 namespace {
 
-// The stream of dropout seeds; others with the same seed are initialisation and data order.
+// The streams of seeds for dropout and for routers; others with the same seed are initialisation
+// and data order.
 constexpr uint64_t kDropoutStream = 0x64726f706f7574;
+constexpr uint64_t kRouterStream = 0x726f75746572;
 
 int64_t count_targets(const MicroBatch& batch) {
   int64_t count = 0;
@@ -39,25 +41,47 @@ double sum_losses(const std::vector<float>& losses) {
 
 Trainer::Trainer(Context& ctx, model::ModelSpec spec, const TrainConfig& config)
     : config_(config),
-      router_losses_(router_loss_options(config.loss)),
+      router_losses_(router_loss_options(config, spec)),
       parameters_(std::make_shared<model::Parameters>(
           ctx, spec, config.run.precision == "f32" ? DType::f32 : DType::bf16)),
       decoder_(std::make_shared<model::Decoder>(std::move(spec), parameters_)),
       optimizer_(ctx, parameters_, config.optim.adamw),
       gradients_(ctx, parameters_),
       outliers_(config.optim.skip_window, config.optim.skip_sigmas),
-      routers_(decoder_->spec()) {}
+      routers_(decoder_->spec()),
+      selection_bias_(parameters_, decoder_->spec().num_layers(),
+                      bias_update_rate(config.router, decoder_->spec())) {}
+
+void Trainer::initialise_parameter(Context& ctx, int64_t index) {
+  model::initialise(ctx, spec(), parameters_->specs()[static_cast<size_t>(index)],
+                    static_cast<uint64_t>(config_.run.seed), optimizer_.master(index));
+}
 
 void Trainer::initialise(Context& ctx) {
   for (int64_t i = 0; i < parameters_->size(); ++i) {
-    model::initialise(ctx, spec(), parameters_->specs()[static_cast<size_t>(i)],
-                      static_cast<uint64_t>(config_.run.seed), optimizer_.master(i));
+    initialise_parameter(ctx, i);
   }
   optimizer_.publish(ctx);
 }
 
 void Trainer::load(Context& ctx, const std::filesystem::path& folder) {
-  model::load_tensors(ctx, folder, spec(), [&](int64_t i) { return optimizer_.master(i); });
+  const model::ModelSpec stored = model::read_spec(folder);
+  const std::vector<model::ParameterSpec> theirs = model::parameter_list(stored);
+  std::vector<bool> loaded(static_cast<size_t>(parameters_->size()), false);
+  model::load_tensors(ctx, folder, stored, [&](int64_t i) {
+    const model::ParameterSpec& parameter = theirs[static_cast<size_t>(i)];
+    if (parameters_->contains(parameter.name)) {
+      const int64_t ours = parameters_->index_of(parameter.name);
+      if (parameters_->specs()[static_cast<size_t>(ours)].shape == parameter.shape) {
+        loaded[static_cast<size_t>(ours)] = true;
+        return optimizer_.master(ours);
+      }
+    }
+    return ctx.empty(parameter.shape, DType::f32);  // of a router that is replaced
+  });
+  for (int64_t i = 0; i < parameters_->size(); ++i) {
+    if (!loaded[static_cast<size_t>(i)]) initialise_parameter(ctx, i);
+  }
   optimizer_.publish(ctx);
 }
 
@@ -68,6 +92,7 @@ nn::ForwardInput Trainer::forward_input(const MicroBatch& batch) const {
     input.filter_segments =
         row_segments(static_cast<int64_t>(batch.tokens.size()), config_.data.sequence_length);
   }
+  input.sequence_length = config_.data.sequence_length;
   return input;
 }
 
@@ -81,6 +106,9 @@ StepResult Trainer::step(Context& ctx, std::span<const MicroBatch> batches, int6
   const auto weight = static_cast<float>(1.0 / static_cast<double>(result.num_targets));
   const double share = 1.0 / static_cast<double>(batches.size());
   const RandomStream dropout_seeds(static_cast<uint64_t>(config_.run.seed), kDropoutStream);
+  const RandomStream router_seeds(static_cast<uint64_t>(config_.run.seed), kRouterStream);
+  int64_t assignments = 0;
+  int64_t dropped = 0;
   double loss_sum = 0.0;
   for (size_t i = 0; i < batches.size(); ++i) {
     const MicroBatch& batch = batches[i];
@@ -90,8 +118,9 @@ StepResult Trainer::step(Context& ctx, std::span<const MicroBatch> batches, int6
     nn::ForwardInput input = forward_input(batch);
     input.recompute = config_.run.recompute;
     input.dropout = static_cast<float>(config_.run.dropout);
-    input.dropout_seed =
-        dropout_seeds.at(static_cast<uint64_t>(step) * batches.size() + static_cast<uint64_t>(i));
+    const uint64_t number = static_cast<uint64_t>(step) * batches.size() + static_cast<uint64_t>(i);
+    input.dropout_seed = dropout_seeds.at(number);
+    input.router_seed = router_seeds.at(number);
     nn::ForwardTrace trace;
     const Tensor hidden = decoder_->hidden(ctx, input, &trace);
     const std::vector<float> weights(batch.targets.size(), weight);
@@ -101,19 +130,30 @@ StepResult Trainer::step(Context& ctx, std::span<const MicroBatch> batches, int6
         model::apply_router_losses(spec(), router_losses_, share, trace);
     result.load_balancing += share * routers.load_balancing;
     result.z += share * routers.z;
+    result.importance += share * routers.importance;
+    result.load += share * routers.load;
     routers_.add(trace);
+    selection_bias_.add(trace);
+    for (const nn::RouterTrace& router : trace.routers) {
+      for (const int64_t count : router.statistics.counts) assignments += count;
+      dropped += router.statistics.dropped;
+    }
     Tensor seed = ctx.empty({1}, DType::f32);
     *seed.data<float>() = 1.0f;
     tape.backward(ctx, loss.loss, seed);
     tape.finish_leaves(ctx);
   }
   result.loss = loss_sum / static_cast<double>(result.num_targets);
+  if (dropped > 0) {
+    result.dropped_share = static_cast<double>(dropped) / static_cast<double>(assignments);
+  }
   result.gradient_norm = gradients_.norm(ctx);
   result.skipped = outliers_.is_outlier(result.loss, result.gradient_norm);
   if (!result.skipped) {
     optimizer_.step(ctx, gradients_, learning_rate,
                     clipping_factor(result.gradient_norm, config_.optim.adamw.max_gradient_norm));
   }
+  selection_bias_.step(/*taken=*/!result.skipped);
   return result;
 }
 

@@ -22,6 +22,7 @@
 #include "train/optim/adamw.h"
 #include "train/optim/gradients.h"
 #include "train/optim/outliers.h"
+#include "train/optim/selection_bias.h"
 #include "train/pretrain/batch.h"
 #include "train/pretrain/config.h"
 #include "train/pretrain/router_monitor.h"
@@ -32,6 +33,9 @@ struct StepResult {
   double loss = 0.0;            // mean cross-entropy over the targets of the step
   double load_balancing = 0.0;  // means over micro-batches, before the coefficients
   double z = 0.0;
+  double importance = 0.0;
+  double load = 0.0;
+  double dropped_share = 0.0;  // of all assignments, those beyond capacity
   double gradient_norm = 0.0;  // before clipping
   bool skipped = false;        // an outlier: weights and moments have not changed
   int64_t num_targets = 0;
@@ -51,7 +55,8 @@ class Trainer {
 
   // A function of the seed alone.
   void initialise(Context& ctx);
-  // From a Hugging Face folder of the same shape. Throws the errors of model/hf.h.
+  // From a stored model. What it lacks because the router is another one (its noise, its bias, its
+  // weight if that has another shape) is initialised. Throws the errors of model/stored_model.h.
   void load(Context& ctx, const std::filesystem::path& folder);
 
   // Step number `step` (from 0) on at least one micro-batch. Throws Error(invalid_input) for tokens
@@ -74,6 +79,7 @@ class Trainer {
   const RouterMonitor& routers() const { return routers_; }
 
  private:
+  void initialise_parameter(Context& ctx, int64_t index);
   nn::ForwardInput forward_input(const MicroBatch& batch) const;
 
   TrainConfig config_;
@@ -84,6 +90,7 @@ class Trainer {
   Gradients gradients_;
   OutlierDetector outliers_;
   RouterMonitor routers_;
+  SelectionBias selection_bias_;
 };
 
 }  // namespace cadre::train
