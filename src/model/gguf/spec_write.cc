@@ -21,7 +21,12 @@ const Architecture& require_architecture(const ModelSpec& spec) {
 
 // Without what matters in training only.
 BlockSpec in_inference(BlockSpec block) {
-  if (auto* moe = std::get_if<MoeSpec>(&block.feed_forward)) moe->router.jitter_noise = 0.0;
+  if (auto* moe = std::get_if<MoeSpec>(&block.feed_forward)) {
+    const ops::LogitNoise noise = moe->router.noise;
+    moe->router = ops::inference_view(moe->router);
+    // Its weights are tensors, for which GGUF has no names.
+    if (noise == ops::LogitNoise::gaussian) moe->router.noise = noise;
+  }
   return block;
 }
 
