@@ -7,6 +7,7 @@ void setup_quickstart(CLI::App& app);
 void setup_tokenizer(CLI::App& app);
 void setup_data(CLI::App& app);
 void setup_train(CLI::App& app);
+void setup_report(CLI::App& app);
 void setup_eval(CLI::App& app);
 void setup_generate(CLI::App& app);
 void setup_logits(CLI::App& app);
@@ -20,6 +21,7 @@ constexpr Command kCommands[] = {
     {"tokenizer", "Train a tokenizer; encode and decode text", setup_tokenizer},
     {"data", "Tokenise text into a dataset", setup_data},
     {"train", "Train a model on a dataset", setup_train},
+    {"report", "Compare training runs on one page", setup_report},
     {"eval", "Measure how good a model is", setup_eval},
     {"generate", "Let a model go on with a text", setup_generate},
     {"logits", "What a model computes for given tokens, as a file", setup_logits},

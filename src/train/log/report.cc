@@ -4,19 +4,17 @@
 #include <cmath>
 #include <utility>
 
+#include "train/log/page.h"
 #include "train/log/records.h"
-#include "train/log/report_template.h"
 
 namespace cadre::train {
 namespace {
 
 using io::JsonValue;
 
-constexpr size_t kMaxPoints = 2000;
 constexpr size_t kMaxFrames = 120;
 constexpr size_t kMaxSamples = 60;
 constexpr size_t kMaxEvents = 500;
-constexpr std::string_view kPlaceholder = "/*REPORT_DATA*/null";
 
 JsonValue::Array elements(const JsonValue& record, std::string_view key) {
   const JsonValue* list = record.find(key);
@@ -45,37 +43,6 @@ JsonValue relative_load(const JsonValue& counts) {
 }
 
 }  // namespace
-
-void Report::Curve::add(double step, double value) {
-  if (!std::isfinite(value)) return;
-  step_sum += step;
-  value_sum += value;
-  if (++pending < stride) return;
-  steps.push_back(step_sum / static_cast<double>(pending));
-  values.push_back(value_sum / static_cast<double>(pending));
-  pending = 0;
-  step_sum = value_sum = 0.0;
-  if (values.size() < kMaxPoints) return;
-  for (size_t i = 0; i < kMaxPoints / 2; ++i) {
-    steps[i] = (steps[2 * i] + steps[2 * i + 1]) / 2.0;
-    values[i] = (values[2 * i] + values[2 * i + 1]) / 2.0;
-  }
-  steps.resize(kMaxPoints / 2);
-  values.resize(kMaxPoints / 2);
-  stride *= 2;
-}
-
-JsonValue Report::Curve::json() const {
-  JsonValue x = steps;
-  JsonValue y = values;
-  if (pending > 0) {  // the newest points belong in the picture too
-    x.push(step_sum / static_cast<double>(pending));
-    y.push(value_sum / static_cast<double>(pending));
-  }
-  JsonValue curve = JsonValue::object();
-  curve.set("x", std::move(x)).set("y", std::move(y));
-  return curve;
-}
 
 void Report::add_routers(const JsonValue& record) {
   const double step = number_of(record, "step");
@@ -138,8 +105,9 @@ void Report::add(const JsonValue& record) {
   } else if (event == "plan") {
     start_.set("total_steps", number_of(record, "total_steps"));
   } else if (event == "train") {
-    for (const char* key : {"loss", "learning_rate", "gradient_norm", "tokens_per_second",
-                            "peak_share", "load_balancing", "z"}) {
+    for (const char* key :
+         {"loss", "learning_rate", "gradient_norm", "tokens_per_second", "peak_share",
+          "load_balancing", "z", "importance", "load", "dropped_share"}) {
       curves_[key].add(step, number_of(record, key));
     }
   } else if (event == "routers") {
@@ -166,14 +134,7 @@ std::string Report::html() const {
       .set("domains", domains_)
       .set("samples", samples_)
       .set("warnings", events_);
-  std::string json = data.dump();
-  // Inside a script element only "</" and "<!--" could end it.
-  for (size_t at = json.find('<'); at != std::string::npos; at = json.find('<', at)) {
-    json.replace(at, 1, "\\u003c");
-  }
-  std::string page(report_template());
-  const size_t place = page.find(kPlaceholder);
-  return page.replace(place, kPlaceholder.size(), json);
+  return fill_page(report_page(), data);
 }
 
 }  // namespace cadre::train

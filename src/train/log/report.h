@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/io/json_value.h"
+#include "train/log/curve.h"
 
 namespace cadre::train {
 
@@ -18,15 +19,6 @@ class Report {
   std::string html() const;
 
  private:
-  // A curve whose points are means over `stride` consecutive values.
-  struct Curve {
-    std::vector<double> steps, values;
-    int64_t stride = 1;
-    int64_t pending = 0;
-    double step_sum = 0.0, value_sum = 0.0;
-    void add(double step, double value);
-    io::JsonValue json() const;
-  };
   void add_routers(const io::JsonValue& record);
   void add_validation(const io::JsonValue& record);
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "core/base/file.h"
-#include "core/io/json.h"
+#include "train/log/metrics_file.h"
 #include "train/log/records.h"
 #include "train/log/tensorboard.h"
 
@@ -21,36 +21,14 @@ double now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-// Calls take(record) for each good line up to the step; returns the bytes of these lines.
-template <typename Take>
-uint64_t replay(const fs::path& file, int64_t step, const Take& take) {
-  if (step < 0 || !fs::exists(file)) return 0;
-  const auto mapped = MappedFile::open(file);
-  const std::string_view text(reinterpret_cast<const char*>(mapped->bytes().data()),
-                              mapped->bytes().size());
-  size_t begin = 0;
-  for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n', begin)) {
-    try {
-      const io::JsonValue record = io::parse_json(text.substr(begin, end - begin), file.string());
-      if (record.find("step") == nullptr || number_of(record, "step") > static_cast<double>(step)) {
-        break;
-      }
-      take(record);
-    } catch (const Error&) {
-      break;  // damaged from here on
-    }
-    begin = end + 1;
-  }
-  return begin;
-}
-
 }  // namespace
 
 RunLog::RunLog(fs::path folder, int64_t step) : folder_(std::move(folder)) {
   const fs::path metrics = folder_ / "metrics.jsonl";
   events_ = std::make_unique<AppendFile>(folder_ / kEventFile, 0);
   events_->write(version_record(now()));
-  const uint64_t kept = replay(metrics, step, [this](const io::JsonValue& line) { take(line); });
+  const uint64_t kept =
+      read_metrics(metrics, step, [this](const io::JsonValue& line) { take(line); });
   metrics_ = std::make_unique<AppendFile>(metrics, kept);
 }
 
