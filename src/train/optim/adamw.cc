@@ -42,9 +42,8 @@ void AdamW::step(Context& ctx, const Gradients& gradients, double learning_rate,
     const auto& [index, elements] = blocks_[static_cast<size_t>(task)];
     const model::ParameterSpec& spec = parameters_->specs()[static_cast<size_t>(index)];
     if (spec.kind == model::ParameterKind::buffer) return;
-    const bool decays =
-        options_.decay_norms_and_embeddings ||
-        (spec.shape.rank() > 1 && spec.kind != model::ParameterKind::embedding);
+    const bool decays = options_.decay_norms_and_embeddings ||
+                        (spec.shape.rank() > 1 && spec.kind != model::ParameterKind::embedding);
     const Tensor& parameter = parameters_->tensor(index);
     const bool own_master = parameter.dtype() == DType::f32;
     kernels::AdamWArgs args = common;
