@@ -11,6 +11,7 @@ void setup_report(CLI::App& app);
 void setup_eval(CLI::App& app);
 void setup_generate(CLI::App& app);
 void setup_logits(CLI::App& app);
+void setup_convert(CLI::App& app);
 void setup_info(CLI::App& app);
 void setup_bench(CLI::App& app);
 
@@ -25,6 +26,7 @@ constexpr Command kCommands[] = {
     {"eval", "Measure how good a model is", setup_eval},
     {"generate", "Let a model go on with a text", setup_generate},
     {"logits", "What a model computes for given tokens, as a file", setup_logits},
+    {"convert", "Write a model in another format or element type", setup_convert},
     {"info", "Size and cost of a model from its configuration", setup_info},
     {"bench", "Speed of this machine, as a share of its limits", setup_bench},
 };

@@ -2,7 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cli/command.h"
@@ -12,6 +14,7 @@
 #include "cli/terminal.h"
 #include "core/io/json_value.h"
 #include "model/cost.h"
+#include "model/format.h"
 #include "model/stored_model.h"
 
 namespace cadre::cli {
@@ -42,6 +45,25 @@ int64_t count_mixtures(const model::ModelSpec& spec) {
   return std::ranges::count_if(spec.blocks, [](const model::BlockSpec& block) {
     return std::holds_alternative<model::MoeSpec>(block.feed_forward);
   });
+}
+
+// What stands on the disk; nothing for a configuration without weights.
+struct Stored {
+  std::string_view format;
+  int64_t tensors = 0;
+  int64_t bytes = 0;
+  std::string_view dtype;  // of the embedding
+};
+
+std::optional<Stored> stored(const std::filesystem::path& place, const model::ModelSpec& spec) {
+  try {
+    const auto weights = model::open_weights(place, spec);
+    return Stored{model::format_of(place).name, weights->num_tensors(), weights->stored_bytes(),
+                  dtype_name(weights->dtype(0))};
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::not_found) throw;
+    return std::nullopt;
+  }
 }
 
 JsonValue as_json(const model::ModelSpec& spec, const model::ModelCost& cost) {
@@ -125,12 +147,27 @@ void setup_info(CLI::App& app) {
                "  cadre info mixtral-8x7b.Q4_K_M.gguf\n"
                "  cadre info config.json --json");
   app.callback([options] {
-    const model::ModelSpec spec = model::read_spec(find_model(options->model));
+    const std::filesystem::path place = find_model(options->model);
+    const model::ModelSpec spec = model::read_spec(place);
+    const std::optional<Stored> files = stored(place, spec);
     const model::ModelCost cost = model::cost(spec);
     if (options->json) {
-      print("{}\n", as_json(spec, cost).pretty());
+      JsonValue json = as_json(spec, cost);
+      if (files) {
+        json.set("stored", JsonValue::object()
+                               .set("format", files->format)
+                               .set("tensors", files->tensors)
+                               .set("bytes", files->bytes)
+                               .set("dtype", files->dtype));
+      }
+      print("{}\n", json.pretty());
     } else {
       print_for_people(spec, cost);
+      if (files) {
+        print("stored             {}: {} in {} tensors, {}\n", files->format,
+              human_bytes(static_cast<double>(files->bytes)), grouped(files->tensors),
+              files->dtype);
+      }
     }
   });
 }

@@ -37,7 +37,11 @@ Tensor assemble(Context& ctx, const std::vector<FilePart>& parts, DType dtype,
 
 LayoutWriter::LayoutWriter(const NameLayout& layout, const ModelSpec& spec, DType dtype,
                            bool tied_head)
-    : dtype_(dtype) {
+    : LayoutWriter(
+          layout, spec, [dtype](int64_t) { return dtype; }, tied_head) {}
+
+LayoutWriter::LayoutWriter(const NameLayout& layout, const ModelSpec& spec,
+                           const std::function<DType(int64_t parameter)>& type_of, bool tied_head) {
   std::vector<FilePart> parts = file_parts(layout, spec, parameter_list(spec));
   if (tied_head && spec.tied_embeddings) {
     const Shape shape = {spec.vocab_size, spec.hidden_size};
@@ -46,6 +50,8 @@ LayoutWriter::LayoutWriter(const NameLayout& layout, const ModelSpec& spec, DTyp
   for (FilePart& part : parts) {
     std::vector<FilePart>& own = parts_[part.name];
     if (own.empty()) names_.push_back(part.name);
+    const auto [type, is_new] = types_.emplace(part.name, type_of(part.parameter));
+    if (!is_new && type->second != type_of(part.parameter)) type->second = DType::f32;
     own.push_back(std::move(part));
   }
   for (auto& [name, own] : parts_) {
@@ -62,9 +68,15 @@ LayoutWriter::LayoutWriter(const NameLayout& layout, const ModelSpec& spec, DTyp
 std::vector<io::TensorEntry> LayoutWriter::entries() const {
   std::vector<io::TensorEntry> entries;
   for (const std::string& name : names_) {
-    entries.push_back({name, dtype_, parts_.at(name).front().shape});
+    entries.push_back({name, types_.at(name), parts_.at(name).front().shape});
   }
   return entries;
+}
+
+int64_t LayoutWriter::bytes() const {
+  int64_t bytes = 0;
+  for (const io::TensorEntry& entry : entries()) bytes += entry.bytes();
+  return bytes;
 }
 
 int64_t LayoutWriter::parameter_of(std::string_view name) const {
@@ -92,7 +104,7 @@ void LayoutWriter::for_each_piece(Context& ctx, std::string_view name, DType typ
 
 void LayoutWriter::write(Context& ctx, std::string_view name, const ElementSource& source,
                          io::ShardedSafetensorsWriter& files) const {
-  for_each_piece(ctx, name, dtype_, source,
+  for_each_piece(ctx, name, types_.at(std::string(name)), source,
                  [&](const Tensor& piece) { files.write(name, bytes_of(piece)); });
 }
 

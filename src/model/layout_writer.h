@@ -19,12 +19,17 @@ using ElementSource = std::function<Tensor(int64_t parameter, Range elements, DT
 
 class LayoutWriter {
  public:
-  // With tied embeddings and `tied_head` the embedding is written a second time, as the head.
+  // All tensors in one element type; or each in that of its parameter, a tensor that holds several
+  // in f32 if their types differ. With tied embeddings and `tied_head` the embedding is written a
+  // second time, as the head.
   LayoutWriter(const NameLayout& layout, const ModelSpec& spec, DType dtype,
                bool tied_head = false);
+  LayoutWriter(const NameLayout& layout, const ModelSpec& spec,
+               const std::function<DType(int64_t parameter)>& type_of, bool tied_head = false);
 
   // Every tensor of the layout, each once, in the order of the parameters.
   std::vector<io::TensorEntry> entries() const;
+  int64_t bytes() const;  // of all of them
   // The parameter of which a tensor holds elements; the first, if there are several.
   int64_t parameter_of(std::string_view name) const;
   // Visits the elements of a tensor in its order, as tensors of rank 1: in pieces of 16 Mi
@@ -36,8 +41,8 @@ class LayoutWriter {
              io::ShardedSafetensorsWriter& files) const;
 
  private:
-  DType dtype_;
   std::vector<std::string> names_;
+  std::unordered_map<std::string, DType> types_;
   std::unordered_map<std::string, std::vector<FilePart>> parts_;  // ascending by file_offset
 };
 

@@ -1,7 +1,6 @@
 // The files in which Mistral AI publishes its models: params.json, and consolidated.safetensors or
-// consolidated.NN.pt. Rotary pairs are neighbours there, so rows of queries and keys change places.
+// consolidated.NN.pt.
 #include <algorithm>
-#include <array>
 #include <string>
 #include <vector>
 
@@ -9,8 +8,8 @@
 #include "core/io/safetensors_set.h"
 #include "core/io/torch_file.h"
 #include "model/families/config.h"
-#include "model/families/family.h"
 #include "model/format.h"
+#include "model/mistral_names.h"
 
 namespace cadre::model {
 namespace {
@@ -19,55 +18,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kParams = "params.json";
 constexpr int64_t kDefaultPositions = 32768;  // the files name none
-
-constexpr NameRule kCommon[] = {
-    {"embedding", Part::whole, "tok_embeddings.weight"},
-    {"blocks.{l}.attention_norm", Part::whole, "layers.{l}.attention_norm.weight"},
-    {"blocks.{l}.attention.query", Part::rope_pairs, "layers.{l}.attention.wq.weight"},
-    {"blocks.{l}.attention.key", Part::rope_pairs, "layers.{l}.attention.wk.weight"},
-    {"blocks.{l}.attention.value", Part::whole, "layers.{l}.attention.wv.weight"},
-    {"blocks.{l}.attention.output", Part::whole, "layers.{l}.attention.wo.weight"},
-    {"blocks.{l}.feed_forward_norm", Part::whole, "layers.{l}.ffn_norm.weight"},
-    {"norm", Part::whole, "norm.weight"},
-    {"head", Part::whole, "output.weight"},
-};
-constexpr NameRule kDense[] = {
-    {"blocks.{l}.mlp.gate_up", Part::gate, "layers.{l}.feed_forward.w1.weight"},
-    {"blocks.{l}.mlp.gate_up", Part::up, "layers.{l}.feed_forward.w3.weight"},
-    {"blocks.{l}.mlp.down", Part::whole, "layers.{l}.feed_forward.w2.weight"},
-};
-constexpr NameRule kExperts[] = {
-    {"blocks.{l}.router", Part::whole, "layers.{l}.feed_forward.gate.weight"},
-    {"blocks.{l}.experts.gate_up", Part::expert_gate,
-     "layers.{l}.feed_forward.experts.{e}.w1.weight"},
-    {"blocks.{l}.experts.gate_up", Part::expert_up,
-     "layers.{l}.feed_forward.experts.{e}.w3.weight"},
-    {"blocks.{l}.experts.down", Part::expert, "layers.{l}.feed_forward.experts.{e}.w2.weight"},
-};
-// As Mixtral 8x7B was first published, in December 2023.
-constexpr NameRule kStacked[] = {
-    {"blocks.{l}.router", Part::whole, "layers.{l}.block_sparse_moe.gate.weight"},
-    {"blocks.{l}.experts.gate_up", Part::stacked_gate, "layers.{l}.block_sparse_moe.w1"},
-    {"blocks.{l}.experts.gate_up", Part::stacked_up, "layers.{l}.block_sparse_moe.w3"},
-    {"blocks.{l}.experts.down", Part::stacked_down_t, "layers.{l}.block_sparse_moe.w2"},
-};
-
-template <size_t kA, size_t kB>
-constexpr std::array<NameRule, kA + kB> join(const NameRule (&a)[kA], const NameRule (&b)[kB]) {
-  std::array<NameRule, kA + kB> all{};
-  std::copy_n(a, kA, all.begin());
-  std::copy_n(b, kB, all.begin() + kA);
-  return all;
-}
-constexpr auto kDenseNames = join(kCommon, kDense);
-constexpr auto kExpertNames = join(kCommon, kExperts);
-constexpr auto kStackedNames = join(kCommon, kStacked);
-
-constexpr NameLayout kDenseLayouts[] = {{"consolidated", kDenseNames}};
-constexpr NameLayout kMixtureLayouts[] = {
-    {"one tensor for each expert", kExpertNames},
-    {"experts stacked on rows", kStackedNames},
-};
 
 bool matches(const fs::path& place) {
   return fs::is_directory(place) ? fs::is_regular_file(place / kParams)
@@ -159,10 +109,7 @@ std::shared_ptr<const io::TensorSource> open_source(const fs::path& folder) {
 
 std::unique_ptr<const Weights> open_weights(const fs::path& place, const ModelSpec& spec) {
   const fs::path folder = params_file(place).parent_path();
-  const bool dense = std::holds_alternative<MlpSpec>(spec.blocks.front().feed_forward);
-  const std::span<const NameLayout> layouts =
-      dense ? std::span<const NameLayout>(kDenseLayouts) : kMixtureLayouts;
-  return weights_in(open_source(folder), layouts, spec, folder);
+  return weights_in(open_source(folder), mistral_layouts(spec), spec, folder);
 }
 
 }  // namespace
