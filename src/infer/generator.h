@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "infer/kv_cache.h"
@@ -18,13 +19,18 @@ struct GenerateOptions {
   std::vector<int32_t> stop_tokens;  // ends the text; the token itself is not reported
   int64_t num_candidates = 0;        // sample only ids below this; 0 means all rows of the head
   int64_t prefill_chunk = 512;       // tokens of the prompt in one forward pass
+  // Asked before each pass over the prompt, if there; false cancels.
+  std::function<bool()> keep_going;
 };
 
 enum class StopReason { max_tokens, stop_token, context_full, cancelled };
+// "max_tokens" and so on.
+std::string_view stop_reason_name(StopReason reason);
 
 struct GenerateResult {
   std::vector<int32_t> tokens;
   StopReason reason = StopReason::max_tokens;
+  int64_t reused_tokens = 0;  // of the prompt, found in the cache
   double prefill_seconds = 0.0;
   double decode_seconds = 0.0;
 };
