@@ -72,8 +72,10 @@ constexpr const char* kMistralV1 = R"(
 {%- endfor -%}
 )";
 
-// Brackets are tokens of their own. Tools and the system text stand at the last user turn.
+// Brackets are tokens of their own. Tools and the system text stand at the last user turn. A gap
+// follows each bracket, unless the tokenizer puts one there by itself.
 constexpr const char* kMistralV3 = R"(
+{%- set gap = gap|default(' ') -%}
 {%- set ns = namespace(system='', last_user=-1, turn=0) -%}
 {%- for message in messages -%}
   {%- if message.role == 'system' -%}
@@ -92,13 +94,13 @@ constexpr const char* kMistralV3 = R"(
   {%- endif -%}
   {%- if message.role == 'user' -%}
     {%- if tools and loop.index0 == ns.last_user -%}
-      {{- '[AVAILABLE_TOOLS] ' ~ tools|tojson ~ '[/AVAILABLE_TOOLS]' -}}
+      {{- '[AVAILABLE_TOOLS]' ~ gap ~ tools|tojson ~ '[/AVAILABLE_TOOLS]' -}}
     {%- endif -%}
-    {{- '[INST] ' ~ (ns.system if loop.index0 == ns.last_user else '') ~ content_of(message) ~ '[/INST]' -}}
+    {{- '[INST]' ~ gap ~ (ns.system if loop.index0 == ns.last_user else '') ~ content_of(message) ~ '[/INST]' -}}
   {%- elif message.role == 'assistant' -%}
     {%- generation -%}
       {%- if message.tool_calls -%}
-        {{- '[TOOL_CALLS] [' -}}
+        {{- '[TOOL_CALLS]' ~ gap ~ '[' -}}
         {%- for call in message.tool_calls -%}
           {%- set function = call.function or call -%}
           {%- set arguments = function.arguments if function.arguments is string else function.arguments|tojson -%}
@@ -107,12 +109,12 @@ constexpr const char* kMistralV3 = R"(
         {%- endfor -%}
         {{- ']' -}}
       {%- else -%}
-        {{- ' ' ~ content_of(message) -}}
+        {{- gap ~ content_of(message) -}}
       {%- endif -%}
       {{- eos_token -}}
     {%- endgeneration -%}
   {%- elif message.role in ['tool', 'tool_results'] -%}
-    {{- '[TOOL_RESULTS] {"content": ' ~ message.content|tojson -}}
+    {{- '[TOOL_RESULTS]' ~ gap ~ '{"content": ' ~ message.content|tojson -}}
     {{- ', "call_id": ' ~ message.tool_call_id|tojson ~ '}[/TOOL_RESULTS]' -}}
   {%- elif message.role != 'system' -%}
     {{- raise_exception('the role ' ~ message.role ~ ' is unknown; expected system, user, assistant or tool') -}}
@@ -161,10 +163,11 @@ constexpr const char* kYuan = R"(
 {%- endif -%}
 )";
 
-constexpr std::array<std::pair<std::string_view, const char*>, 5> kTemplates = {
+constexpr std::array<std::pair<std::string_view, const char*>, 6> kTemplates = {
     {{"olmoe", kOlmoe},
      {"mistral-v1", kMistralV1},
      {"mistral-v3", kMistralV3},
+     {"mistral-v3-spm", kMistralV3},
      {"chatml", kChatml},
      {"yuan", kYuan}}};
 
@@ -172,7 +175,9 @@ constexpr std::array<std::pair<std::string_view, const char*>, 5> kTemplates = {
 
 std::optional<std::string> builtin_chat_template(std::string_view name) {
   for (const auto& [known, source] : kTemplates) {
-    if (known == name) return kContent + std::string(source);
+    if (known != name) continue;
+    const char* settings = known == "mistral-v3-spm" ? "{%- set gap = '' -%}\n" : "";
+    return std::string(settings) + kContent + source;
   }
   return std::nullopt;
 }

@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "core/io/gguf.h"
 #include "core/io/json.h"
 
 namespace cadre::text {
@@ -67,6 +68,15 @@ std::string list_names(const std::vector<Named>& templates) {
   return names;
 }
 
+std::string mistral_version(const Tokenizer& tokenizer) {
+  const int32_t bracket = tokenizer.token_to_id("[INST]");
+  if (bracket < 0) return "mistral-v1";
+  const std::vector<int32_t> ids = tokenizer.encode("[INST]a", {.add_special_tokens = false});
+  const bool own_space = ids.size() > 1 && ids[0] == bracket &&
+                         tokenizer.id_to_token(ids[1]).starts_with("\xe2\x96\x81");
+  return own_space ? "mistral-v3-spm" : "mistral-v3";
+}
+
 }  // namespace
 
 ChatTemplate ChatTemplateSet::choose(std::string_view name, bool with_tools) const {
@@ -101,13 +111,37 @@ ChatTemplateSet read_chat_templates(const fs::path& folder) {
   return set;
 }
 
+ChatTemplateSet read_gguf_chat_templates(const fs::path& file) {
+  const auto gguf = io::GgufFile::open(file);
+  constexpr std::string_view kKey = "tokenizer.chat_template";
+  ChatTemplateSet set;
+  for (const std::string& key : gguf->keys()) {
+    if (!key.starts_with(kKey)) continue;
+    const std::string_view rest = std::string_view(key).substr(kKey.size());
+    if (!rest.empty() && (rest[0] != '.' || rest.size() == 1)) continue;  // a list of the names
+    const std::string name(rest.empty() ? "default" : rest.substr(1));
+    set.templates.push_back({name, gguf->string(key), file.string() + ": " + key});
+  }
+  if (!gguf->has("tokenizer.ggml.tokens")) return set;
+  const std::vector<std::string_view> tokens = gguf->strings("tokenizer.ggml.tokens");
+  for (const auto& [role, key] : {std::pair{"bos_token", "tokenizer.ggml.bos_token_id"},
+                                  {"eos_token", "tokenizer.ggml.eos_token_id"},
+                                  {"unk_token", "tokenizer.ggml.unknown_token_id"},
+                                  {"pad_token", "tokenizer.ggml.padding_token_id"}}) {
+    const int64_t id = gguf->integer_or(key, -1);
+    if (id < 0 || id >= static_cast<int64_t>(tokens.size())) continue;
+    set.special_tokens.emplace_back(role, tokens[static_cast<size_t>(id)]);
+  }
+  return set;
+}
+
 ChatTemplate find_chat_template(const std::string& name, const ChatTemplateSet& set,
                                 const Tokenizer& tokenizer) {
   const auto named = std::ranges::find(set.templates, name, &Named::name);
   if (named != set.templates.end()) return set.choose(name, false);
   std::string known = name;
   if (known == "mistral") {
-    known = tokenizer.token_to_id("[INST]") >= 0 ? "mistral-v3" : "mistral-v1";
+    known = mistral_version(tokenizer);
   }
   if (auto source = builtin_chat_template(known)) {
     return {std::move(*source), "chat template " + known, set.special_tokens};

@@ -201,8 +201,8 @@ TEST_CASE("chats of Mistral models are those of Mistral's own renderer") {
         continue;  // an ordinary text
       }
     }
-    for (const char* version : {"v1", "v3"}) {
-      const auto file = entry.path() / ("text_" + std::string(version) + ".txt");
+    for (const std::string version : {"v1", "v3"}) {
+      const auto file = entry.path() / ("text_" + version + ".txt");
       if (!std::filesystem::exists(file)) continue;
       CAPTURE(file.string());
       ChatRequest request;

@@ -216,11 +216,12 @@ Value slice(Budget& budget, const Value& value, const Value& start, const Value&
   const int64_t count = by > 0 ? (last > first ? (last - first - 1) / by + 1 : 0)
                                : (first > last ? (first - last - 1) / -by + 1 : 0);
   if (range) {
-    if (count > 1 && std::abs(by) > budget.limits().max_range) raise_too_large();
-    return Range{range->at(first), range->at(last),
-                 range->step * (count > 1 ? by
-                                : by > 0  ? 1
-                                          : -1)};
+    int64_t stride = 0;
+    constexpr int64_t kFar = int64_t{1} << 60;
+    if (__builtin_mul_overflow(range->step, by, &stride) || std::abs(stride) > kFar) {
+      raise_too_large();
+    }
+    return Range{range->at(first), range->at(last), stride};
   }
   if (text && by == 1) {
     const size_t begin = offset_of(*text, first);

@@ -166,7 +166,10 @@ void Interpreter::run_call_block(const Node& node) {
   Arguments arguments = evaluate_arguments(call_node);
   auto caller = std::make_shared<Macro>(node, scope_);
   own(caller);
-  arguments.named.emplace_back("caller", std::shared_ptr<Object>(std::move(caller)));
+  // Behind the arguments that are named and before those of **values.
+  const auto place = static_cast<std::ptrdiff_t>(call_node.arguments->named.size());
+  arguments.named.emplace(arguments.named.begin() + place, "caller",
+                          std::shared_ptr<Object>(std::move(caller)));
   write(to_text(budget_, call(callee, arguments)));
 }
 

@@ -263,7 +263,7 @@ Document: {{ loop.index0 }}
 }
 
 # Named as a built-in template of ours in place of a source.
-BUILTIN = ["olmoe", "mistral-v1", "mistral-v3", "chatml", "yuan"]
+BUILTIN = ["olmoe", "mistral-v1", "mistral-v3", "mistral-v3-spm", "chatml", "yuan"]
 
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
 WEATHER = {"type": "function", "function": {
