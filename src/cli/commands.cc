@@ -10,6 +10,7 @@ void setup_train(CLI::App& app);
 void setup_report(CLI::App& app);
 void setup_eval(CLI::App& app);
 void setup_generate(CLI::App& app);
+void setup_chat(CLI::App& app);
 void setup_logits(CLI::App& app);
 void setup_convert(CLI::App& app);
 void setup_info(CLI::App& app);
@@ -25,6 +26,7 @@ constexpr Command kCommands[] = {
     {"report", "Compare training runs on one page", setup_report},
     {"eval", "Measure how good a model is", setup_eval},
     {"generate", "Let a model go on with a text", setup_generate},
+    {"chat", "Talk with a model in the terminal, or answer messages from a pipe", setup_chat},
     {"logits", "What a model computes for given tokens, as a file", setup_logits},
     {"convert", "Write a model in another format or element type", setup_convert},
     {"info", "Size and cost of a model from its configuration", setup_info},

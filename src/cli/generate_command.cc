@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "cli/chat_model.h"
 #include "cli/command.h"
 #include "cli/flags.h"
 #include "cli/input.h"
@@ -27,6 +28,9 @@ struct Options {
   std::string prompt;
   std::string prompt_file;
   std::string prompt_tokens;
+  bool chat = false;
+  std::string system;
+  std::string chat_template;
   std::string dtype = "auto";
   int64_t max_tokens = 128;
   bool ignore_eos = false;
@@ -35,27 +39,13 @@ struct Options {
   RuntimeOptions runtime;
 };
 
-const char* reason_name(infer::StopReason reason) {
-  switch (reason) {
-    case infer::StopReason::max_tokens:
-      return "max_tokens";
-    case infer::StopReason::stop_token:
-      return "stop_token";
-    case infer::StopReason::context_full:
-      return "context_full";
-    case infer::StopReason::cancelled:
-      break;
-  }
-  return "cancelled";
-}
-
 io::JsonValue as_json(const infer::GenerateResult& result, const std::vector<int32_t>& prompt,
                       const std::string& text) {
   io::JsonValue json = io::JsonValue::object();
   json.set("prompt_tokens", prompt)
       .set("tokens", result.tokens)
       .set("text", text)
-      .set("stop_reason", reason_name(result.reason))
+      .set("stop_reason", infer::stop_reason_name(result.reason))
       .set("prefill_seconds", result.prefill_seconds)
       .set("decode_seconds", result.decode_seconds);
   return json;
@@ -65,10 +55,25 @@ void report(const infer::GenerateResult& result, size_t prompt_size) {
   const auto rate = [](size_t tokens, double seconds) {
     return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0;
   };
-  print_error(
-      fmt::format("prompt {} tokens at {:.0f} tokens/s, text {} tokens at {:.1f} tokens/s ({})",
-                  prompt_size, rate(prompt_size, result.prefill_seconds), result.tokens.size(),
-                  rate(result.tokens.size(), result.decode_seconds), reason_name(result.reason)));
+  print_error(fmt::format(
+      "prompt {} tokens at {:.0f} tokens/s, text {} tokens at {:.1f} tokens/s ({})", prompt_size,
+      rate(prompt_size, result.prefill_seconds), result.tokens.size(),
+      rate(result.tokens.size(), result.decode_seconds), infer::stop_reason_name(result.reason)));
+}
+
+// The text as a user's message, up to where the answer begins.
+std::vector<int32_t> chat_prompt(const Options& options, const std::filesystem::path& place,
+                                 const model::ModelSpec& spec, const text::Tokenizer& tokenizer,
+                                 const std::string& text, infer::GenerateOptions& generate) {
+  const text::ChatTemplate chat =
+      chat_template_of(place, spec, tokenizer, options.chat_template, /*with_tools=*/false);
+  text::ChatRequest request;
+  if (!options.system.empty()) {
+    request.messages.push(text::chat_message("system", options.system));
+  }
+  request.messages.push(text::chat_message("user", text));
+  if (!options.ignore_eos) generate.stop_tokens = chat_stop_tokens(place, spec, tokenizer, chat);
+  return encode_chat(tokenizer, chat.render(request).text);
 }
 
 void run(const Options& options, const CLI::App& app) {
@@ -79,17 +84,23 @@ void run(const Options& options, const CLI::App& app) {
   if (!by_ids || has_tokenizer(folder)) {
     tokenizer = load_tokenizer(folder);
   }
+  const model::ModelSpec spec = model::read_spec(folder);
+  print_notes(spec);
+  infer::GenerateOptions generate;
+  if (!options.ignore_eos && spec.eos_token_id >= 0) {
+    generate.stop_tokens.push_back(static_cast<int32_t>(spec.eos_token_id));
+  }
   std::vector<int32_t> prompt;
   if (by_ids) {
     prompt = parse_token_ids(options.prompt_tokens);
   } else {
-    prompt = tokenizer->encode(
-        prompt_text(options.prompt, options.prompt_file, app.count("--prompt") > 0));
+    const std::string given =
+        prompt_text(options.prompt, options.prompt_file, app.count("--prompt") > 0);
+    prompt = options.chat ? chat_prompt(options, folder, spec, *tokenizer, given, generate)
+                          : tokenizer->encode(given);
   }
   Runtime runtime(options.runtime);
   Context& ctx = runtime.context();
-  const model::ModelSpec spec = model::read_spec(folder);
-  print_notes(spec);
   // An empty prompt asks for a text from its beginning, which models mark with their end token.
   if (prompt.empty() && spec.eos_token_id >= 0) {
     prompt.push_back(static_cast<int32_t>(spec.eos_token_id));
@@ -97,15 +108,11 @@ void run(const Options& options, const CLI::App& app) {
   const model::LoadedModel loaded =
       model::load_model(ctx, folder, compute_dtype(options.dtype, folder, spec));
 
-  infer::GenerateOptions generate;
   generate.sampler = options.sampler;
   generate.max_tokens = options.max_tokens;
   if (tokenizer) generate.num_candidates = tokenizer->vocab_size();
-  if (!options.ignore_eos && spec.eos_token_id >= 0) {
-    generate.stop_tokens.push_back(static_cast<int32_t>(spec.eos_token_id));
-  }
   std::optional<text::StreamDecoder> stream;
-  if (tokenizer) stream.emplace(*tokenizer);
+  if (tokenizer) stream.emplace(*tokenizer, /*skip_special=*/options.chat);
   std::string text;
   const auto show = [&](const std::string& piece) {
     text += piece;
@@ -113,7 +120,8 @@ void run(const Options& options, const CLI::App& app) {
     print_text(piece);
     flush_output();
   };
-  if (!options.json && !by_ids) show(app.count("--prompt") > 0 ? options.prompt : "");
+  if (!options.json && !by_ids && !options.chat)
+    show(app.count("--prompt") > 0 ? options.prompt : "");
   text.clear();
   std::signal(SIGINT, [](int) { interrupted = 1; });
   const infer::GenerateResult result =
@@ -148,6 +156,14 @@ void setup_generate(CLI::App& app) {
       ->type_name("FILE");
   app.add_option("--prompt-tokens", options->prompt_tokens, "The prompt as token ids: 1,2,3")
       ->type_name("IDS");
+  auto* chat = app.add_flag("--chat", options->chat,
+                            "The prompt is a message, in the format of conversations");
+  app.add_option("--system", options->system, "A system prompt before it")
+      ->type_name("TEXT")
+      ->needs(chat);
+  app.add_option("--chat-template", options->chat_template, chat_template_help())
+      ->type_name("NAME")
+      ->needs(chat);
   app.add_option("-n,--max-tokens", options->max_tokens, "Stop after this many tokens")
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
@@ -161,6 +177,7 @@ void setup_generate(CLI::App& app) {
                "  cadre generate runs/quickstart --prompt 'The licence'\n"
                "  cadre generate model/ -p 'def main' -n 200 --temperature 0\n"
                "  cadre generate olmoe-q8_0.gguf -p 'Once' -n 20\n"
+               "  cadre generate model/ --chat -p 'What is a router?'\n"
                "  cadre generate model/ --prompt-tokens 12,7,9 --temperature 0 --json");
   app.callback([options, &app] { run(*options, app); });
 }
