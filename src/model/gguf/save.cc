@@ -88,6 +88,8 @@ void save_gguf(Context& ctx, const std::filesystem::path& file, const ModelSpec&
   if (std::holds_alternative<BlockType>(choice.type)) {
     metadata.set("general.quantization_version", kQuantisationVersion);
   }
+  // llama.cpp refuses files that do not say of what kind their tokenizer is.
+  metadata.set("tokenizer.ggml.model", std::string("no_vocab"));
   for (const auto& [key, value] : tokenizer.pairs()) metadata.set(key, value);
   // The model's own configuration goes before that of its tokenizer.
   const auto set_id = [&](std::string_view key, int64_t id) {
