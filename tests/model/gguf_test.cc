@@ -147,7 +147,9 @@ Tensor logits_of(Machine& machine, const std::filesystem::path& place) {
 TEST_CASE("gguf: files of the gguf package give the logits of the folders they were made from") {
   Machine machine;
   for (const auto& [file, folder] :
-       {std::pair("olmoe.gguf", "olmoe/plain"), std::pair("arctic.gguf", "arctic/parallel")}) {
+       {std::pair("olmoe.gguf", "olmoe/plain"), std::pair("arctic.gguf", "arctic/parallel"),
+        std::pair("mixtral.gguf", "mixtral/plain"), std::pair("llama.gguf", "llama/plain"),
+        std::pair("olmo2.gguf", "olmo2/plain"), std::pair("qwen2_moe.gguf", "qwen2_moe/plain")}) {
     CAPTURE(file);
     const std::filesystem::path golden = "tests/golden";
     CHECK(same_values(logits_of(machine, golden / "gguf" / file),

@@ -5,7 +5,7 @@ The values are those of the Hugging Face folders, so the logits must be the same
 Names and the order of rows are taken from the package's own tables and from llama.cpp's converter
 (queries and keys of "llama" and "arctic" are permuted there).
 
-Made with gguf 0.19.0, numpy 2.4.6, safetensors 0.8.0; nothing is random:
+Made with gguf 0.19.0, numpy 2.4.6, torch 2.13.0, safetensors 0.8.0; nothing is random:
 
     python make_models.py .. .
 """
@@ -16,10 +16,15 @@ from pathlib import Path
 
 import gguf
 import numpy as np
-from safetensors.numpy import load_file
+from safetensors.torch import load_file
 
 CASES = {
     "olmoe.gguf": ("olmoe/plain", gguf.MODEL_ARCH.OLMOE, False),
+    "mixtral.gguf": ("mixtral/plain", gguf.MODEL_ARCH.LLAMA, True),
+    "llama.gguf": ("llama/plain", gguf.MODEL_ARCH.LLAMA, True),
+    "olmo2.gguf": ("olmo2/plain", gguf.MODEL_ARCH.OLMO2, False),
+    "qwen2_moe.gguf": ("qwen2_moe/plain", gguf.MODEL_ARCH.QWEN2MOE, False),
+    # Last: its names change the package's table for all that come after.
     "arctic.gguf": ("arctic/parallel", gguf.MODEL_ARCH.ARCTIC, True),
 }
 
@@ -72,18 +77,25 @@ def main():
         writer.add_rope_freq_base(rope.get("rope_theta", config.get("rope_theta", 10000.0)))
         writer.add_rope_dimension_count(config["hidden_size"] // heads)
         writer.add_vocab_size(config["vocab_size"])
-        writer.add_expert_count(config.get("num_experts", config.get("num_local_experts")))
-        writer.add_expert_used_count(config["num_experts_per_tok"])
+        if experts := config.get("num_experts", config.get("num_local_experts")):
+            writer.add_expert_count(experts)
+            writer.add_expert_used_count(config["num_experts_per_tok"])
+        if width := config.get("moe_intermediate_size"):
+            writer.add_expert_feed_forward_length(width)
+            writer.add_expert_shared_feed_forward_length(config["shared_expert_intermediate_size"])
         writer.add_file_type(gguf.LlamaFileType.ALL_F32)
         writer.add_tokenizer_model("no_vocab")
-        tensors = load_file(golden / case / "model.safetensors")
+        stored = load_file(golden / case / "model.safetensors")
+        tensors = {name: value.float().numpy() for name, value in stored.items()}
         names = gguf.get_tensor_name_map(arch, layers)
         for name, value in stacked(tensors, layers).items():
-            if pairs and name.endswith("q_proj.weight"):
+            if pairs and ".q_proj." in name:
                 value = permuted(value, heads)
-            if pairs and name.endswith("k_proj.weight"):
+            if pairs and ".k_proj." in name:
                 value = permuted(value, kv_heads)
-            new_name = names.get_name(name, try_suffixes=(".weight",))
+            if ".shared_expert_gate." in name:
+                value = value.squeeze()
+            new_name = names.get_name(name, try_suffixes=(".weight", ".bias"))
             if new_name is None:
                 raise SystemExit(f"no name for {name}")
             writer.add_tensor(new_name, value.astype(np.float32))
