@@ -36,6 +36,12 @@ for seed in 1 2; do
 done
 cmp "$work/greedy1" "$work/greedy2" || fail "greedy text depends on the seed"
 
+# A GGUF file of the model holds its tokenizer and writes the same text.
+run "$cadre" convert "$work/run" "$work/run.gguf"
+run "$cadre" generate "$work/run.gguf" --prompt 'The ' -n 24 --temperature 0 --json
+tr -d '\n' <"$work/out" | sed 's/"[a-z]*_seconds":[^,}]*//g' >"$work/greedy3"
+cmp "$work/greedy1" "$work/greedy3" || fail "the GGUF file writes another text"
+
 run "$cadre" eval perplexity "$work/run" --text src/README.md --json
 bits=$(number bits_per_byte)
 awk "BEGIN { exit !($bits > 0 && $bits < 8) }" || fail "$bits bits per byte, expected below 8"

@@ -7,6 +7,10 @@
 namespace cadre::model {
 namespace {
 
+// Far above any published model (DeepSeek-V3 has 45 thousand): a hostile file may claim 4096 layers
+// of 65536 experts, each of which would take memory here.
+constexpr size_t kMaxParts = 1 << 19;
+
 // The layer of a name such as "blocks.12.router", if `pattern` is "blocks.{l}.router"; -1 if the
 // pattern has no {l} and equals the name.
 std::optional<int64_t> match(std::string_view pattern, std::string_view name) {
@@ -220,6 +224,9 @@ std::vector<FilePart> file_parts(const NameLayout& layout, const ModelSpec& spec
     };
     apply(layout.rules);
     if (parts.size() == before) apply(kRouterNames);
+    if (parts.size() > kMaxParts) {
+      fail(ErrorKind::unsupported, "a model of more than {} matrices is not supported", kMaxParts);
+    }
     if (parts.size() == before) {
       fail(ErrorKind::internal, "no name rule for \"{}\"", parameters[index].name);
     }
