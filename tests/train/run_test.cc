@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "core/io/json.h"
 #include "core/io/safetensors_set.h"
 #include "model/hf.h"
 #include "tests/scratch_folder.h"
@@ -76,14 +77,10 @@ TEST_CASE("run: stopped by a signal and resumed, it equals the uninterrupted one
   }
 }
 
-TEST_CASE("run: a checkpoint loads as a model, with the weights that were trained") {
-  ScratchFolder folder;
-  TrainConfig config = tiny_config();
-  config.run.folder = folder / "run";
-  const RunResult result = run_tiny(config);
-  CHECK(result.checkpoint == folder / "run/checkpoints/step-00000020");
+// The held-out loss of a checkpoint that is loaded as a model.
+double loss_of_model(const fs::path& checkpoint, const TrainConfig& config) {
   Machine machine;
-  const model::LoadedModel loaded = model::load_model(machine.ctx, result.checkpoint, DType::bf16);
+  const model::LoadedModel loaded = model::load_model(machine.ctx, checkpoint, DType::bf16);
   const RuleText text(config);
   double sum = 0.0;
   int64_t count = 0;
@@ -100,7 +97,32 @@ TEST_CASE("run: a checkpoint loads as a model, with the weights that were traine
       count += batch.num_targets;
     }
   }
-  CHECK(sum / static_cast<double>(count) == doctest::Approx(result.validation->total.loss));
+  return sum / static_cast<double>(count);
+}
+
+TEST_CASE("run: a checkpoint loads as a model, with the weights that were trained") {
+  ScratchFolder folder;
+  // Named as what it is: other programs load the first two, and refuse the last.
+  struct Kind {
+    bool qk_norm, renormalise;
+    const char* architecture;
+  };
+  for (const Kind& kind :
+       {Kind{true, false, "OlmoeForCausalLM"}, Kind{false, true, "MixtralForCausalLM"},
+        Kind{false, false, "CadreForCausalLM"}}) {
+    CAPTURE(kind.architecture);
+    TrainConfig config = tiny_config();
+    config.model.qk_norm = kind.qk_norm;
+    config.model.renormalise = kind.renormalise;
+    config.run.folder = folder / kind.architecture;
+    const RunResult result = run_tiny(config);
+    CHECK(result.checkpoint == folder / kind.architecture / "checkpoints/step-00000020");
+    CHECK(io::JsonView::read_file(result.checkpoint / "config.json")
+              .string_list("architectures")
+              .front() == kind.architecture);
+    CHECK(loss_of_model(result.checkpoint, config) ==
+          doctest::Approx(result.validation->total.loss));
+  }
 }
 
 TEST_CASE("run: going on from a model keeps its generation_config.json") {

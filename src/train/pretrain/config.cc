@@ -49,7 +49,9 @@ model::ModelSpec build_spec(const TrainConfig& config, int64_t vocab_size, int64
   block.feed_forward = moe;
 
   model::ModelSpec spec;
-  spec.architecture = "OlmoeForCausalLM";
+  // Files of OLMoE always have norms of queries and keys, those of Mixtral never. Where routers are
+  // not those of the family, the configuration says so (model/router_json.h).
+  spec.architecture = from.qk_norm ? "OlmoeForCausalLM" : "MixtralForCausalLM";
   spec.vocab_size = vocab_size;
   spec.hidden_size = from.hidden_size;
   spec.max_positions = from.max_positions > 0 ? from.max_positions : config.data.sequence_length;

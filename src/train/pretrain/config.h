@@ -16,8 +16,8 @@
 
 namespace cadre::train {
 
-// An OLMoE-style model to be initialised, or `init_from`, a Hugging Face folder to go on from,
-// which then decides the shape.
+// An OLMoE-style model (Mixtral-style without qk_norm) to be initialised, or `init_from`, a Hugging
+// Face folder to go on from, which then decides the shape.
 struct ModelConfig {
   std::string init_from;
   int64_t hidden_size = 256;
@@ -51,7 +51,7 @@ struct ModelConfig {
     field("top_k", top_k, experts, "k, experts for each token");
     field("expert_size", expert_size, size, "F, inner width of an expert");
     field("renormalise", renormalise, "rescale the weights of the chosen experts to sum to one");
-    field("qk_norm", qk_norm, "normalise queries and keys, as OLMoE does");
+    field("qk_norm", qk_norm, "normalise queries and keys, as OLMoE does; a Mixtral does not");
     field("tied_embeddings", tied_embeddings, "use the embedding as the head");
     field("rope_theta", rope_theta, Interval{1.0, 1e12}, "base of the rotary positions");
     field("rms_norm_eps", rms_norm_eps, Interval{0.0, 0.1}, "added to the mean square");
