@@ -33,7 +33,14 @@ std::vector<std::string> seeds() {
           R"("ffn_hidden_size":8192,"gated_linear_unit":true,"moe_num_experts":32,"moe_top_k":2,)"
           R"("norm_topk_prob":true},"num_attention_heads":16,"num_hidden_layers":24,)"
           R"("rms_norm_eps":1e-06,"rotary_base":40890,"rotary_precision":"bf16_freq",)"
-          R"("tie_word_embeddings":true,"use_moe":true,"use_shareqk":false,"vocab_size":135040})"};
+          R"("tie_word_embeddings":true,"use_moe":true,"use_shareqk":false,"vocab_size":135040})",
+          R"({"architectures":["CadreForCausalLM"],"cadre_router":{"capacity":{"by_token":false,)"
+          R"("eval_factor":2.0,"minimum":4,"priority":"score","rejected_take_place":false,)"
+          R"("rounds_up":true,"train_factor":1.25},"choice":{"by":"tokens","groups_scored_by":2,)"
+          R"("num_groups":4,"second_expert":"threshold","second_threshold":0.2,)"
+          R"("selection_bias":true,"top_groups":2},"family":"OlmoeForCausalLM","jitter":0.01,)"
+          R"("logits":"attention","noise":"gaussian","num_experts":64,"renormalise":"kept",)"
+          R"("scale":2.5,"scoring":"sigmoid","top_k":8},"hidden_size":2048,"model_type":"cadre"})"};
 }
 
 }  // namespace cadre::fuzz
