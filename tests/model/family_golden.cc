@@ -9,6 +9,7 @@
 #include "core/io/safetensors_set.h"
 #include "core/ops/tape.h"
 #include "model/hf.h"
+#include "model/router_json.h"
 #include "model/router_loss.h"
 
 namespace cadre {
@@ -41,6 +42,8 @@ void check_routers(const GoldenCase& golden, const nn::ForwardTrace& trace) {
 void save_gradients(Context& ctx, const GoldenCase& golden, const fs::path& folder) {
   const model::LoadedModel loaded = model::load_model(ctx, golden.folder(), DType::f32);
   const model::ModelSpec& spec = loaded.decoder->spec();
+  // The reference was recorded without the noise of training.
+  const model::Decoder decoder(model::inference_view(spec), loaded.parameters);
   std::vector<Tensor> gradients;
   Tape tape;
   for (int64_t p = 0; p < loaded.parameters->size(); ++p) {
@@ -50,8 +53,8 @@ void save_gradients(Context& ctx, const GoldenCase& golden, const fs::path& fold
   {
     const Context::TapeScope scope(ctx, &tape);
     nn::ForwardTrace trace;
-    const Tensor hidden = loaded.decoder->hidden(ctx, golden.input(), &trace);
-    const auto loss = loaded.decoder->loss(ctx, hidden, golden.targets(), golden.target_weights());
+    const Tensor hidden = decoder.hidden(ctx, golden.input(), &trace);
+    const auto loss = decoder.loss(ctx, hidden, golden.targets(), golden.target_weights());
     const model::RouterLosses router =
         model::apply_router_losses(spec,
                                    {.load_balancing = model::LoadBalancing::transformers,

@@ -199,11 +199,22 @@ void add_parts(const NameRule& rule, int64_t layer, const Place& place,
   }
 }
 
-// What a router has beyond those of published families (model/router_json.h), in every layout.
+// What a router has beyond those of published families (model/router_json.h), in every layout; the
+// weight itself where a family knows only that of an attention router.
 constexpr NameRule kRouterNames[] = {
+    {"blocks.{l}.router", Part::whole, "cadre.layers.{l}.router.weight"},
     {"blocks.{l}.router_noise", Part::whole, "cadre.layers.{l}.router_noise.weight"},
     {"blocks.{l}.router_bias", Part::whole, "cadre.layers.{l}.router_bias"},
 };
+
+bool is_third_of_router(Part part) {
+  return part == Part::router_query || part == Part::router_key || part == Part::router_value;
+}
+
+bool has_attention_router(const BlockSpec& block) {
+  const auto* moe = std::get_if<MoeSpec>(&block.feed_forward);
+  return moe != nullptr && moe->router.kind == RouterKind::attention;
+}
 
 }  // namespace
 
@@ -217,6 +228,7 @@ std::vector<FilePart> file_parts(const NameLayout& layout, const ModelSpec& spec
         const std::optional<int64_t> layer = match(rule.ours, parameters[index].name);
         if (!layer) continue;
         const size_t block = *layer < 0 ? 0 : static_cast<size_t>(*layer);
+        if (is_third_of_router(rule.part) && !has_attention_router(spec.blocks[block])) continue;
         add_parts(rule, *layer,
                   {parameters[index], static_cast<int64_t>(index), spec.blocks[block].attention},
                   parts);
