@@ -78,16 +78,33 @@ void decode(const Options& options) {
   if (stdout_is_terminal()) print_text("\n");
 }
 
+struct TextSize {
+  int64_t bytes = 0;
+  int64_t tokens = 0;
+
+  double bytes_per_token() const { return tokens > 0 ? double(bytes) / double(tokens) : 0.0; }
+};
+
+// What the tokenizer makes of a text: the figure by which tokenizers compare.
+TextSize measure(const text::Tokenizer& tokenizer, const std::string& file) {
+  const std::string text = read_text_file(file);
+  const std::vector<int32_t> ids = tokenizer.encode(text, {.add_special_tokens = false});
+  return {static_cast<int64_t>(text.size()), static_cast<int64_t>(ids.size())};
+}
+
 void info(const Options& options) {
   const text::Tokenizer tokenizer = load_tokenizer(options.tokenizer);
+  const text::TokenizerSummary& summary = tokenizer.summary();
+  TextSize size;
+  if (!options.file.empty()) size = measure(tokenizer, options.file);
   const std::vector<int32_t> specials = tokenizer.special_ids();
   int64_t tokens = 0, bytes = 0, longest = 0;
   for (int64_t id = 0; id < tokenizer.vocab_size(); ++id) {
-    const auto size = static_cast<int64_t>(tokenizer.token_bytes(static_cast<int32_t>(id)).size());
+    const auto length = static_cast<int64_t>(tokenizer.token_bytes(static_cast<int32_t>(id)).size());
     if (tokenizer.id_to_token(static_cast<int32_t>(id)).empty()) continue;
     ++tokens;
-    bytes += size;
-    longest = std::max(longest, size);
+    bytes += length;
+    longest = std::max(longest, length);
   }
   if (options.json) {
     JsonValue special = JsonValue::array();
@@ -97,19 +114,35 @@ void info(const Options& options) {
       special.push(std::move(token));
     }
     JsonValue result = JsonValue::object();
-    result.set("vocab_size", tokenizer.vocab_size())
+    result.set("model", summary.model)
+        .set("normalizer", summary.normalizer)
+        .set("pre_tokenizer", summary.pre_tokenizer)
+        .set("vocab_size", tokenizer.vocab_size())
         .set("tokens", tokens)
         .set("mean_token_bytes", tokens > 0 ? double(bytes) / double(tokens) : 0.0)
         .set("longest_token_bytes", longest)
         .set("special_tokens", std::move(special))
         .set("notes", tokenizer.notes());
+    if (!options.file.empty()) {
+      result.set("text_bytes", size.bytes)
+          .set("text_tokens", size.tokens)
+          .set("bytes_per_token", size.bytes_per_token());
+    }
     print("{}\n", result.pretty());
     return;
   }
+  const auto or_none = [](const std::string& name) { return name.empty() ? "none" : name; };
+  print("model           {}\n", summary.model);
+  print("normalizer      {}\n", or_none(summary.normalizer));
+  print("pre-tokenizer   {}\n", or_none(summary.pre_tokenizer));
   print("vocabulary      {} ids, {} of them with a token\n", grouped(tokenizer.vocab_size()),
         grouped(tokens));
   print("token length    {:.2f} bytes on average, {} at most\n",
         tokens > 0 ? double(bytes) / double(tokens) : 0.0, longest);
+  if (!options.file.empty()) {
+    print("{}: {} bytes, {} tokens, {:.2f} bytes per token\n", options.file, grouped(size.bytes),
+          grouped(size.tokens), size.bytes_per_token());
+  }
   print("special tokens  {}\n", specials.size());
   for (const int32_t id : specials) print("  {:>8}  {}\n", id, tokenizer.id_to_token(id));
   for (const std::string& note : tokenizer.notes()) print("note: {}\n", note);
@@ -117,7 +150,7 @@ void info(const Options& options) {
 
 void add_tokenizer(CLI::App& app, Options& options) {
   app.add_option("tokenizer", options.tokenizer,
-                 "A tokenizer.json, or a model or run folder that holds one")
+                 "A tokenizer.json or tokenizer.model, or a model or run folder that holds one")
       ->type_name("FILE")
       ->required();
   add_json_flag(app, options.json);
@@ -153,7 +186,10 @@ void setup_decode(CLI::App& app) {
 void setup_info(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_tokenizer(app, *options);
-  add_examples(app, "  cadre tokenizer info model/ --json");
+  app.add_option("--file", options->file, "Count the tokens of this text")->type_name("FILE");
+  add_examples(app,
+               "  cadre tokenizer info model/ --json\n"
+               "  cadre tokenizer info tokenizer.model --file notes.txt");
   app.callback([options] { info(*options); });
 }
 
@@ -164,7 +200,7 @@ void setup_tokenizer(CLI::App& app) {
   setup_tokenizer_train(*app.add_subcommand("train", "Learn a byte-level BPE from text"));
   setup_encode(*app.add_subcommand("encode", "Text to token ids"));
   setup_decode(*app.add_subcommand("decode", "Token ids to text"));
-  setup_info(*app.add_subcommand("info", "Size and special tokens of a tokenizer"));
+  setup_info(*app.add_subcommand("info", "Kind, size and special tokens of a tokenizer"));
 }
 
 }  // namespace cadre::cli

@@ -139,7 +139,7 @@ DatasetManifest build_dataset(const std::vector<SourceSpec>& sources, const Buil
                   entry.train, entry.held_out);
     manifest.sources.push_back(std::move(entry));
   }
-  write_file_atomically(building.path() / kTokenizerFile, encoder.tokenizer_json);
+  write_file_atomically(building.path() / encoder.tokenizer_file, encoder.tokenizer_json);
   write_file_atomically(building.path() / kManifestFile, format_manifest(manifest));
   building.finish();
   return manifest;

@@ -28,12 +28,16 @@ TokenEncoder make_encoder(const text::Tokenizer& tokenizer, int32_t eos_id, int 
   };
   encoder.vocab_size = tokenizer.vocab_size();
   encoder.eos_id = eos_id;
-  encoder.tokenizer_json = tokenizer.to_json();
+  if (tokenizer.files().empty()) {
+    fail(ErrorKind::unsupported, "the tokenizer has no file of its own that a dataset could keep");
+  }
+  encoder.tokenizer_json = tokenizer.files()[0].content;
+  encoder.tokenizer_file = tokenizer.files()[0].name;
   return encoder;
 }
 
 int32_t end_of_text_id(const text::Tokenizer& tokenizer) {
-  constexpr std::array kNames = {"<|endoftext|>", "<|end_of_text|>", "</s>", "<eod>", "<eos>"};
+  constexpr std::array kNames = {"<|endoftext|>", "<|end_of_text|>", "<eod>", "</s>", "<eos>"};
   for (const char* name : kNames) {
     if (const int32_t id = tokenizer.token_to_id(name); id >= 0) return id;
   }

@@ -22,6 +22,7 @@ struct TokenEncoder {
   // The file that the dataset keeps beside its tokens, so that a model can be trained from the
   // folder alone; its checksum tells tokenizers apart.
   std::string tokenizer_json;
+  std::string tokenizer_file = "tokenizer.json";  // its name; tokenizer.model for SentencePiece
 };
 
 // Special tokens written in documents are plain text to it. num_workers is that of the pool.

@@ -56,6 +56,12 @@ constexpr CodePointRange kNewerMarks[] = {
     {0x1e130, 0x1e136}, {0x1e2ae, 0x1e2ae}, {0x1e2ec, 0x1e2ef}, {0x1e4ec, 0x1e4ef},
 };
 
+// Numbers that joined after the edition that PCRE2 and utf8proc have.
+constexpr CodePointRange kNewerNumbers[] = {
+    {0x10d40, 0x10d49}, {0x116d0, 0x116e3}, {0x11bf0, 0x11bf9}, {0x11de0, 0x11de9},
+    {0x11f50, 0x11f59}, {0x16130, 0x16139}, {0x16d70, 0x16d79}, {0x16ff4, 0x16ff6},
+    {0x1ccf0, 0x1ccf9}, {0x1d2c0, 0x1d2d3}, {0x1e4f0, 0x1e4f9}, {0x1e5f1, 0x1e5fa}};
+
 bool contains(std::span<const CodePointRange> ranges, char32_t c) {
   const auto range = std::ranges::lower_bound(ranges, c, {}, &CodePointRange::end);
   return range != ranges.end() && range->first <= c;
@@ -121,6 +127,8 @@ bool is_punctuation(char32_t c) {
   if (c == 0x166d || c == 0x111c9) return true;  // were punctuation in that edition
   return marked && !contains(kNewerPunctuation, c);
 }
+
+bool is_newer_number(char32_t c) { return contains(kNewerNumbers, c); }
 
 bool is_mark(char32_t c) {
   const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(c));

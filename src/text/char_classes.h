@@ -28,5 +28,7 @@ bool is_word_character(char32_t c);
 // ASCII that C calls so) and for marks (category M); newer characters are neither.
 bool is_punctuation(char32_t c);
 bool is_mark(char32_t c);
+// Numbers to that library that are none to CharClasses, whose Unicode is older.
+bool is_newer_number(char32_t c);
 
 }  // namespace cadre::text

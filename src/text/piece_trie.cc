@@ -21,7 +21,6 @@ class PieceTrie::Builder {
     if (entries_.empty()) return;
     add_block();
     used_[0].set(0);
-    nodes_[0].parent = 0;  // of nobody; 0 ^ base is not asked for below
     std::vector<Pending> pending = {{0, 0, entries_.size(), 0}};
     while (!pending.empty()) {
       const Pending p = pending.back();

@@ -112,8 +112,9 @@ class PreTokenizer::Run {
   }
 
   void apply(const DigitsStep& step, size_t next, Piece piece) {
-    cut_at(step.individual_digits, SplitBehavior::isolated, next, piece,
-           [&](char32_t c) { return classes_[c] == CharClass::number; });
+    cut_at(step.individual_digits, SplitBehavior::isolated, next, piece, [&](char32_t c) {
+      return classes_[c] == CharClass::number || (c >= 0x10d40 && is_newer_number(c));
+    });
   }
 
   void apply(const PunctuationStep& step, size_t next, Piece piece) {

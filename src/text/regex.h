@@ -5,7 +5,8 @@
 // the published tokenizers; that subset is translated and everything else is refused, because a
 // pattern that means something slightly different gives ids that are slightly wrong:
 //
-//   literals, ., |, *, +, ?, {m}, {m,}, {m,n}, their lazy forms, possessive *+ ++ ?+
+//   literals, ., ^, $ (of a line), |, *, +, ?, {m}, {m,}, {m,n}, their lazy forms, possessive *+ ++
+//   ?+
 //   (...) (?:...) (?i:...) (?=...) (?!...) (?<=...) (?<!...) (?>...)
 //   [...] with ranges, without nesting or &&
 //   \s \S (White_Space) \d \D (Nd) \p{X} \P{X} for general categories and a few scripts

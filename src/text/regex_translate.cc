@@ -44,9 +44,10 @@ class Translator {
         case '{':
           repeat();
           break;
-        case '^':
+        case '^':  // in Ruby, of any line
         case '$':
-          refuse("anchors");
+          replace(1, peek() == '^' ? "(?m:^)" : "(?m:$)");
+          break;
         default:
           copy(1);
       }

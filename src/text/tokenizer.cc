@@ -84,6 +84,12 @@ void Tokenizer::save(const std::filesystem::path& file) const {
   write_file_atomically(file, data_->files[0].content);
 }
 
+void Tokenizer::save_into(const std::filesystem::path& folder) const {
+  for (const TokenizerFile& file : data_->files) {
+    write_file_atomically(folder / file.name, file.content);
+  }
+}
+
 const TokenizerSummary& Tokenizer::summary() const { return data_->summary; }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions options) const {

@@ -79,6 +79,8 @@ class Tokenizer {
   // The text of tokenizer.json. Throws Error(unsupported) if it was made from a file of another
   // kind.
   const std::string& to_json() const;
+  // Writes all files into a folder, from which load() makes the same tokenizer.
+  void save_into(const std::filesystem::path& folder) const;
   // Writes the first file under any name.
   void save(const std::filesystem::path& file) const;
 

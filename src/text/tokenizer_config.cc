@@ -86,6 +86,33 @@ ordered_json user_defined_pieces(const Tokenizer& tokenizer) {
   return decoder;
 }
 
+// What the roles are added to: the configuration that came with a SentencePiece model, for it says
+// what its added tokens are; or else one that says what the tokenizer does.
+ordered_json original_config(const Tokenizer& tokenizer, const TokenizerConfig& config) {
+  if (tokenizer.files().empty() || tokenizer.files().front().name != "tokenizer.model") {
+    return {{"clean_up_tokenization_spaces", false},
+            {"add_prefix_space", false},
+            {"added_tokens_decoder", added_tokens_decoder(tokenizer)},
+            {"tokenizer_class", "PreTrainedTokenizerFast"}};
+  }
+  for (const TokenizerFile& file : tokenizer.files()) {
+    if (file.name == "tokenizer_config.json") return ordered_json::parse(file.content);
+  }
+  // What stands around an empty text is what the tokenizer adds.
+  const std::vector<int32_t> around = tokenizer.encode("");
+  const auto is = [&](int32_t id, const std::string& token) {
+    return !token.empty() && id == tokenizer.token_to_id(token);
+  };
+  const bool bos = !around.empty() && is(around.front(), config.bos_token);
+  const bool eos = around.size() > (bos ? 1 : 0) && is(around.back(), config.eos_token);
+  return {{"clean_up_tokenization_spaces", false},
+          {"add_bos_token", bos},
+          {"add_eos_token", eos},
+          {"legacy", true},
+          {"added_tokens_decoder", user_defined_pieces(tokenizer)},
+          {"tokenizer_class", "LlamaTokenizer"}};
+}
+
 }  // namespace
 
 TokenizerConfig read_tokenizer_config(const std::filesystem::path& folder) {
@@ -116,28 +143,10 @@ void write_tokenizer_config(const std::filesystem::path& folder, const Tokenizer
     static_cast<void>(tokenizer.required_id(token));
     roles[role.key] = token;
   }
-  const bool sentencepiece = tokenizer.files().front().name == "tokenizer.model";
-  ordered_json document = {{"clean_up_tokenization_spaces", false}};
-  if (sentencepiece) {
-    // What stands around an empty text is what the tokenizer adds.
-    const std::vector<int32_t> around = tokenizer.encode("");
-    const auto is = [&](int32_t id, const std::string& token) {
-      return !token.empty() && id == tokenizer.token_to_id(token);
-    };
-    const bool bos = !around.empty() && is(around.front(), config.bos_token);
-    document["add_bos_token"] = bos;
-    document["add_eos_token"] =
-        around.size() > (bos ? 1 : 0) && is(around.back(), config.eos_token);
-    document["legacy"] = true;
-    document["added_tokens_decoder"] = user_defined_pieces(tokenizer);
-  } else {
-    document["add_prefix_space"] = false;
-    document["added_tokens_decoder"] = added_tokens_decoder(tokenizer);
-  }
+  ordered_json document = original_config(tokenizer, config);
   document.update(roles);
   if (config.model_max_length > 0) document["model_max_length"] = config.model_max_length;
   if (!config.chat_template.empty()) document["chat_template"] = config.chat_template;
-  document["tokenizer_class"] = sentencepiece ? "LlamaTokenizer" : "PreTrainedTokenizerFast";
   write_file_atomically(folder / "tokenizer_config.json", document.dump(2) + "\n");
   write_file_atomically(folder / "special_tokens_map.json", roles.dump(2) + "\n");
 }

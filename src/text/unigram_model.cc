@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 #include "core/base/error.h"
 #include "text/char_bpe_model.h"
@@ -11,6 +12,9 @@ namespace cadre::text {
 namespace {
 
 constexpr double kUnknownPenalty = 10.0;
+constexpr double kLowestSum = -100000.0;
+// In place of a score, which is finite.
+constexpr double kUserDefined = std::numeric_limits<double>::infinity();
 
 PieceTrie trie_of(const UnigramSpec& spec, std::string_view where) {
   std::vector<std::pair<std::string_view, int32_t>> pieces;
@@ -51,44 +55,42 @@ UnigramModel::UnigramModel(UnigramSpec spec, std::string_view where)
   double lowest = kNone;
   highest_score_ = std::numeric_limits<float>::min();
   for (const UnigramSpec::Piece& piece : spec_.pieces) {
+    longest_ = std::max(longest_, piece.text.size());
+    scores_.push_back(piece.user_defined ? kUserDefined : piece.score);
     if (!piece.counts) continue;
     lowest = std::min(lowest, piece.score);
     highest_score_ = std::max(highest_score_, piece.score);
   }
   unknown_score_ = lowest - kUnknownPenalty;
-  if (spec_.single_precision) unknown_score_ = static_cast<float>(unknown_score_);
 }
 
-template <bool kSingle>
+template <typename Sum>
 void UnigramModel::find_path(std::string_view word,
                              std::vector<ModelScratch::PathNode>& path) const {
   path.assign(word.size() + 1, {0.0, -1, -1});
-  const auto offer = [&](size_t end, size_t begin, double score, int32_t id) {
+  const auto offer = [&](size_t end, size_t begin, Sum score, int32_t id) {
     ModelScratch::PathNode& node = path[end];
-    if (node.begin >= 0 && !(score > node.score)) return;
-    node = {kSingle ? static_cast<double>(static_cast<float>(score)) : score,
-            static_cast<int32_t>(begin), id};
+    if (node.begin < 0 || score > node.score) node = {score, static_cast<int32_t>(begin), id};
+  };
+  const auto start_from_zero = [&](size_t at) {
+    const auto offset = static_cast<Sum>(path[at].score);
+    for (size_t end = at; end <= std::min(word.size(), at + longest_); ++end) {
+      if (path[end].begin >= 0) path[end].score = static_cast<Sum>(path[end].score) - offset;
+    }
   };
   for (size_t at = 0; at < word.size();) {
-    const double so_far = path[at].score;
+    if (std::is_same_v<Sum, float> && path[at].score < kLowestSum) start_from_zero(at);
+    const auto so_far = static_cast<Sum>(path[at].score);
     const auto character = static_cast<size_t>(decode_at(word, at).size);
     bool has_single = false;
     trie_.for_each_prefix(word.substr(at), [&](size_t length, int32_t id) {
-      const UnigramSpec::Piece& piece = spec_.pieces[id];
-      const double score = piece.user_defined
-                               ? static_cast<double>(static_cast<float>(length) *
-                                                     static_cast<float>(highest_score_)) -
-                                     0.1
-                               : piece.score;
-      offer(at + length, at, score + so_far, id);
+      double score = scores_[id];
+      if (score == kUserDefined) score = static_cast<double>(length) * highest_score_ - 0.1;
+      offer(at + length, at, static_cast<Sum>(score + so_far), id);
       has_single |= length == character;
     });
     if (!has_single) {
-      const double score =
-          kSingle
-              ? static_cast<double>(static_cast<float>(unknown_score_) + static_cast<float>(so_far))
-              : unknown_score_ + so_far;
-      offer(at + character, at, score, spec_.unknown_id);
+      offer(at + character, at, static_cast<Sum>(unknown_score_) + so_far, spec_.unknown_id);
     }
     at += character;
   }
@@ -97,8 +99,9 @@ void UnigramModel::find_path(std::string_view word,
 void UnigramModel::append_unknown(std::string_view text, std::vector<int32_t>& ids) const {
   // The `tokenizers` library looks a run of unknown characters up once more; "<unk>" is found
   // there.
+  // SentencePiece's vocabulary for words lacks it, so that nothing is found.
   int32_t id = -1;
-  if (!spec_.single_precision && trie_.longest_prefix(text, id) == text.size()) {
+  if (trie_.longest_prefix(text, id) == text.size()) {
     ids.push_back(id);
     return;
   }
@@ -115,9 +118,9 @@ void UnigramModel::encode(std::string_view word, ModelScratch& scratch,
   CADRE_CHECK(word.size() < 0x7fffffff);
   std::vector<ModelScratch::PathNode>& path = scratch.path;
   if (spec_.single_precision) {
-    find_path<true>(word, path);
+    find_path<float>(word, path);
   } else {
-    find_path<false>(word, path);
+    find_path<double>(word, path);
   }
   // The ends of the tokens, from the last to the first.
   std::vector<int32_t>& ends = scratch.tokens;

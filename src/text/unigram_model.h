@@ -3,6 +3,9 @@
 // right. Among equals the one counts that was found first: its last piece is the longest. Kudo,
 // "Subword Regularization", arXiv:1804.10959.
 //
+// How sums are rounded decides between pieces where two ways are (nearly) equal; it is the
+// reference's.
+//
 // A character where no piece of one character begins may be unknown, at ten below the lowest score.
 #pragma once
 
@@ -31,8 +34,8 @@ struct UnigramSpec {
   bool fuse_unknown = true;  // one unknown token for a run of unknown characters
   // Of the pieces <0x00> ...; unknown characters become their bytes. -1 each without byte fallback.
   std::array<int32_t, 256> byte_ids{};
-  // Sums are rounded to f32 after each piece, as SentencePiece keeps them; the `tokenizers` library
-  // keeps f64. In long texts that decides between pieces.
+  // Sums are f32, as SentencePiece (0.2.3) keeps them, and start from 0 again once they are beyond
+  // -100000; the `tokenizers` library keeps f64.
   bool single_precision = false;
 };
 
@@ -47,12 +50,14 @@ class UnigramModel : public TokenModel {
               std::vector<int32_t>& ids) const override;
 
  private:
-  template <bool kSingle>
+  template <typename Sum>
   void find_path(std::string_view word, std::vector<ModelScratch::PathNode>& path) const;
   void append_unknown(std::string_view text, std::vector<int32_t>& ids) const;
 
   UnigramSpec spec_;
   PieceTrie trie_;
+  std::vector<double> scores_;  // by id
+  size_t longest_ = 4;          // bytes of a piece or of an unknown character
   double unknown_score_ = 0;
   double highest_score_ = 0;
 };

@@ -28,6 +28,7 @@ TEST_CASE("Regex: the dialect of tokenizer files means what it means there") {
   using Strings = std::vector<std::string>;
   CHECK(matches(R"(\s+)", "a \u3000b\u180e") == Strings{" \u3000"});  // U+180E is no white space
   CHECK(matches(R"([^\s\p{L}\p{N}]+)", "a!?1 .") == Strings{"!?", "."});
+  CHECK(matches(R"(^a|b$|\s+$)", "aa b\nab  ") == Strings{"a", "b", "a", "  "});  // of lines
   CHECK(matches(R"((?i:'s))", "'s'S'\u017f") == Strings{"'s", "'S", "'\u017f"});
   CHECK(matches(R"(\p{N}{1,3})", "12345") == Strings{"123", "45"});
   CHECK(matches(R"(\u0041|\x42|\x{43})", "ABC") == Strings{"A", "B", "C"});
@@ -37,8 +38,8 @@ TEST_CASE("Regex: the dialect of tokenizer files means what it means there") {
 
 TEST_CASE("Regex: what could mean something else is refused, what is broken is corrupt") {
   for (const char* pattern :
-       {"^a", "a$", R"(\w)", R"(\b)", R"(\h)", R"(\1)", "[a[b]]", "[a&&b]", "(?m:a)", "(?<name>a)",
-        "(*UTF)a", "a{,3}", "a{1,2}+", R"(\p{Nope})", R"(\pL)", "[]a]", R"(\u12)", "[abc", "a\\"}) {
+       {R"(\w)", R"(\b)", R"(\h)", R"(\1)", "[a[b]]", "[a&&b]", "(?m:a)", "(?<name>a)", "(*UTF)a",
+        "a{,3}", "a{1,2}+", R"(\p{Nope})", R"(\pL)", "[]a]", R"(\u12)", "[abc", "a\\"}) {
     CAPTURE(pattern);
     try {
       Regex regex(pattern, "file.json: field");
