@@ -29,7 +29,8 @@ void KvCache::end_step() {
 }
 
 int64_t KvCache::truncate(int64_t length) {
-  CADRE_CHECK(length >= 0 && length <= length_ && step_ == 0);
+  CADRE_CHECK(length >= 0 && length <= length_);
+  step_ = 0;
   // What one layer cannot go back to, the others need not.
   for (int64_t before = -1; before != length;) {
     before = length;

@@ -25,9 +25,10 @@ class KvCache : public nn::KeyValueStore {
   // Throws Error(exhausted) if the sequence would outgrow max_length.
   void begin_step(int64_t num_tokens);
   void end_step();
-  // Forgets all tokens from `length` on and returns how many are left: `length`, or fewer, which the
-  // caller has to read again. With local filters these are up to FilterHistory::kRecent - 1; with
-  // sliding windows all, if keys that a ring has gone over would be seen again.
+  // Forgets all tokens from `length` on, those of a step that was not ended too, and returns how
+  // many are left: `length`, or fewer, which the caller has to read again. With local filters these
+  // are up to FilterHistory::kRecent - 1; with sliding windows all, if keys that a ring has gone
+  // over would be seen again.
   int64_t truncate(int64_t length);
 
   View extend(Context& ctx, int64_t layer, const Tensor& keys, const Tensor& values) override;

@@ -134,4 +134,31 @@ TEST_CASE("families: after going back another continuation has the bits of a fre
   }
 }
 
+TEST_CASE("families: a step that failed leaves nothing behind once the cache has gone back") {
+  for (const std::string& name : {std::string("arctic/parallel"), std::string("yuan/m32")}) {
+    CAPTURE(name);
+    Machine machine;
+    const GoldenCase golden(name);
+    const model::LoadedModel loaded = model::load_model(machine.ctx, golden.folder(), DType::f32);
+    const model::Decoder& decoder = *loaded.decoder;
+    const std::vector<int32_t> text = some_tokens(20, decoder.spec().vocab_size);
+    infer::KvCache cache(decoder.spec(), DType::f32, 64);
+    step(machine, decoder, cache, std::span(text).first(12));
+    // The first layer has seen the tokens of this step, the second has not.
+    cache.begin_step(5);
+    const model::AttentionSpec& attention = decoder.spec().blocks.front().attention;
+    const Tensor rows =
+        machine.ctx.zeros({5, attention.num_kv_heads * attention.head_dim}, DType::f32);
+    cache.extend(machine.ctx, 0, rows, rows);
+    if (attention.filter) {
+      cache.keep_filter_rows(machine.ctx, 0,
+                             {machine.ctx.zeros({5, decoder.spec().hidden_size}, DType::f32),
+                              machine.ctx.zeros({5, attention.filter->inner_size}, DType::f32)});
+    }
+    REQUIRE(cache.truncate(12) == 12);
+    const Tensor rest = step(machine, decoder, cache, std::span(text).subspan(12));
+    CHECK(same_rows(rest, without_cache(machine, decoder, text), 12));
+  }
+}
+
 }  // namespace cadre
