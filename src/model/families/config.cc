@@ -158,7 +158,7 @@ int64_t token_id_or(const io::JsonView& config, std::string_view key, int64_t fa
   if (!config.has(key)) return fallback;
   if (config.is_null(key)) return -1;
   const std::vector<int64_t> ids = config.integer_list(key);
-  return ids.empty() ? -1 : ids.front();
+  return ids.empty() || ids.front() < 0 ? -1 : ids.front();
 }
 
 size_t layer_count(const io::JsonView& config, std::string_view key, int64_t fallback) {

@@ -61,7 +61,8 @@ double rope_theta_or(const io::JsonView& config, double fallback);
 // The same with the scalings of RopeSpec; others are refused by name.
 RopeSpec rope_or(const io::JsonView& config, double fallback_theta);
 
-// An id; -1 for null; the first of a list, as some configurations write eos_token_id.
+// An id; -1 for null and for what is below 0; the first of a list, as some configurations write
+// eos_token_id.
 int64_t token_id_or(const io::JsonView& config, std::string_view key, int64_t fallback);
 
 // The number of layers, bounded so that a hostile file cannot claim memory.

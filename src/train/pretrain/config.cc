@@ -27,54 +27,6 @@ LoadBalancing load_balancing(const TrainConfig& config) {
 
 }  // namespace
 
-model::ModelSpec build_spec(const TrainConfig& config, int64_t vocab_size, int64_t eos_token_id,
-                            int64_t pad_token_id) {
-  const ModelConfig& from = config.model;
-  if (from.head_dim == 0 && from.hidden_size % from.num_heads != 0) {
-    fail(ErrorKind::invalid_input,
-         "model: hidden_size = {} is not a multiple of num_heads = {}; give head_dim",
-         from.hidden_size, from.num_heads);
-  }
-  model::BlockSpec block;
-  block.attention.num_heads = from.num_heads;
-  block.attention.num_kv_heads = from.num_kv_heads > 0 ? from.num_kv_heads : from.num_heads;
-  block.attention.head_dim = from.head_dim > 0 ? from.head_dim : from.hidden_size / from.num_heads;
-  block.attention.rope.theta = from.rope_theta;
-  block.attention.qk_norm = from.qk_norm ? model::QkNorm::full_width : model::QkNorm::none;
-  model::MoeSpec moe;
-  moe.router.num_experts = from.num_experts;
-  moe.router.top_k = from.top_k;
-  moe.router.renormalise = from.renormalise;
-  moe.expert.intermediate_size = from.expert_size;
-  block.feed_forward = moe;
-
-  model::ModelSpec spec;
-  // Files of OLMoE always have norms of queries and keys, those of Mixtral never. Where routers are
-  // not those of the family, the configuration says so (model/router_json.h).
-  spec.architecture = from.qk_norm ? "OlmoeForCausalLM" : "MixtralForCausalLM";
-  spec.vocab_size = vocab_size;
-  spec.hidden_size = from.hidden_size;
-  spec.max_positions = from.max_positions > 0 ? from.max_positions : config.data.sequence_length;
-  spec.rms_norm_eps = from.rms_norm_eps;
-  spec.initializer_range = from.initializer_range;
-  spec.tied_embeddings = from.tied_embeddings;
-  spec.eos_token_id = eos_token_id;
-  spec.pad_token_id = pad_token_id;
-  spec.fan_in_scale = from.fan_in_scale;
-  spec.router_aux_loss_coef =
-      load_balancing(config) == LoadBalancing::none ? 0.0 : config.loss.load_balancing_weight;
-  spec.blocks.assign(static_cast<size_t>(from.num_layers), block);
-  apply_router(config.router, spec);
-  model::validate(spec, "model");
-  if (spec.max_positions < config.data.sequence_length) {
-    fail(ErrorKind::invalid_input,
-         "model: max_positions = {}, expected at least the {} of "
-         "data.sequence_length",
-         spec.max_positions, config.data.sequence_length);
-  }
-  return spec;
-}
-
 void validate(const TrainConfig& config) {
   TrainConfig copy = config;
   io::check_fields(io::list_fields(copy), "training");

@@ -16,10 +16,12 @@
 
 namespace cadre::train {
 
-// An OLMoE-style model (Mixtral-style without qk_norm) to be initialised, or `init_from`, a Hugging
-// Face folder to go on from, which then decides the shape.
+// A model of a family to be initialised, or `init_from`, a model to go on from, which then decides
+// the shape. What the family has and no field speaks of (biases, shared experts, dense first
+// layers) is as published, in proportion to the sizes given here.
 struct ModelConfig {
   std::string init_from;
+  std::string family = "olmoe";
   int64_t hidden_size = 256;
   int64_t num_layers = 6;
   int64_t num_heads = 4;
@@ -28,9 +30,13 @@ struct ModelConfig {
   int64_t num_experts = 16;
   int64_t top_k = 4;
   int64_t expert_size = 128;
+  int64_t shared_size = 0;
+  int64_t intermediate_size = 0;
   bool renormalise = false;
   bool qk_norm = true;
   bool tied_embeddings = false;
+  int64_t window = 0;
+  double clip_qkv = 0.0;
   double rope_theta = 10000.0;
   double rms_norm_eps = 1e-5;
   double initializer_range = 0.02;
@@ -41,6 +47,8 @@ struct ModelConfig {
     const Interval size{1, 1 << 20};
     const Interval size_or_default{0, 1 << 30};
     field("init_from", init_from, "Hugging Face folder to start from; empty initialises a model");
+    field("family", family,
+          "model_type of the architecture that is initialised: olmoe, mixtral, deepseek, ...");
     field("hidden_size", hidden_size, size, "D, width of the residual stream");
     field("num_layers", num_layers, size, "L, blocks");
     field("num_heads", num_heads, size, "H, attention heads");
@@ -50,8 +58,16 @@ struct ModelConfig {
     field("num_experts", num_experts, experts, "E, experts in each layer");
     field("top_k", top_k, experts, "k, experts for each token");
     field("expert_size", expert_size, size, "F, inner width of an expert");
-    field("renormalise", renormalise, "rescale the weights of the chosen experts to sum to one");
-    field("qk_norm", qk_norm, "normalise queries and keys, as OLMoE does; a Mixtral does not");
+    field("shared_size", shared_size, size_or_default,
+          "inner width of the shared expert; 0 means in the proportion that the family has");
+    field("intermediate_size", intermediate_size, size_or_default,
+          "inner width of dense layers; 0 means 8/3 D, rounded up to a multiple of 64");
+    field("renormalise", renormalise,
+          "rescale the weights of the chosen experts to sum to one, as some families always do");
+    field("qk_norm", qk_norm, "normalise queries and keys where the family does; an olmoe without is a mixtral");
+    field("window", window, size_or_default, "keys that a query sees; 0 means all");
+    field("clip_qkv", clip_qkv, Interval{0.0, 1e6},
+          "bound of queries, keys and values, where the family has one; 0 means none");
     field("tied_embeddings", tied_embeddings, "use the embedding as the head");
     field("rope_theta", rope_theta, Interval{1.0, 1e12}, "base of the rotary positions");
     field("rms_norm_eps", rms_norm_eps, Interval{0.0, 0.1}, "added to the mean square");

@@ -30,12 +30,18 @@ int64_t block_bytes_per_token(const model::ModelSpec& spec, const model::BlockSp
   if (block.residual_mlp) {
     bytes += hidden * c + 4 * hidden + 3 * block.residual_mlp->intermediate_size * c + hidden * c;
   }
+  if (block.attention.clip_qkv > 0) bytes += (query + 2 * key) * c;  // what it was before the clamp
+  if (spec.norm == model::NormKind::layer) bytes += 2 * 4 * hidden;  // centred rows
+  if (block.norm == model::NormPlacement::after) bytes += 2 * hidden * c;
   if (const auto* moe = std::get_if<model::MoeSpec>(&block.feed_forward)) {
     const int64_t k = moe->router.top_k;
     const int64_t width = moe->expert.intermediate_size;
     bytes += 3 * 4 * moe->router.num_experts + 4 * hidden;  // logits, probabilities, f32 input
     if (moe->router.kind == model::RouterKind::attention) bytes += 3 * 4 * moe->router.num_experts;
     bytes += k * (hidden + 2 * width + width + hidden) * c + hidden * c;
+    if (const int64_t shared = moe->shared.intermediate_size; shared > 0) {
+      bytes += (3 * shared + 2 * hidden) * c + (moe->shared.sigmoid_gate ? 4 * hidden : 0);
+    }
   } else {
     const int64_t width = std::get<model::MlpSpec>(block.feed_forward).intermediate_size;
     bytes += 3 * width * c + hidden * c;
