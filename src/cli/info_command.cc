@@ -66,6 +66,20 @@ std::optional<Stored> stored(const std::filesystem::path& place, const model::Mo
   }
 }
 
+// The widest sliding window of any layer; 0 if none has one.
+int64_t widest_window(const model::ModelSpec& spec) {
+  int64_t window = 0;
+  for (const model::BlockSpec& block : spec.blocks) {
+    window = std::max(window, block.attention.window);
+  }
+  return window;
+}
+
+int64_t count_windows(const model::ModelSpec& spec) {
+  return std::ranges::count_if(
+      spec.blocks, [](const model::BlockSpec& block) { return block.attention.window > 0; });
+}
+
 JsonValue as_json(const model::ModelSpec& spec, const model::ModelCost& cost) {
   const model::AttentionSpec& attention = spec.blocks.front().attention;
   JsonValue result = JsonValue::object();
@@ -83,6 +97,8 @@ JsonValue as_json(const model::ModelSpec& spec, const model::ModelCost& cost) {
   result.set("bytes", std::move(bytes))
       .set("kv_cache_bytes_per_token", cost.kv_cache_bytes_per_token)
       .set("filter_state_bytes_per_sequence", cost.filter_state_bytes_per_sequence)
+      .set("kv_cache_bytes_at_full_context", model::kv_cache_bytes(spec, spec.max_positions))
+      .set("window", widest_window(spec))
       .set("vocab_size", spec.vocab_size)
       .set("hidden_size", spec.hidden_size)
       .set("num_layers", spec.num_layers())
@@ -94,7 +110,8 @@ JsonValue as_json(const model::ModelSpec& spec, const model::ModelCost& cost) {
   if (const model::MoeSpec* moe = first_mixture(spec)) {
     result.set("num_experts", moe->router.num_experts)
         .set("top_k", moe->router.top_k)
-        .set("expert_size", moe->expert.intermediate_size);
+        .set("expert_size", moe->expert.intermediate_size)
+        .set("shared_expert_size", moe->shared.intermediate_size);
   }
   result.set("notes", spec.notes);
   return result;
@@ -125,8 +142,11 @@ void print_for_people(const model::ModelSpec& spec, const model::ModelCost& cost
   }
   print("KV cache (bf16)    {} a token, {} for a full context\n",
         human_bytes(static_cast<double>(cost.kv_cache_bytes_per_token)),
-        human_bytes(static_cast<double>(cost.kv_cache_bytes_per_token) *
-                    static_cast<double>(spec.max_positions)));
+        human_bytes(static_cast<double>(model::kv_cache_bytes(spec, spec.max_positions))));
+  if (const int64_t window = widest_window(spec); window > 0) {
+    print("sliding window     {} slots of the cache at most, in {} of {} layers\n", grouped(window),
+          count_windows(spec), spec.num_layers());
+  }
   if (cost.filter_state_bytes_per_sequence > 0) {
     print("filter state       {} a sequence\n",
           human_bytes(static_cast<double>(cost.filter_state_bytes_per_sequence)));

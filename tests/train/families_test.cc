@@ -75,6 +75,15 @@ TEST_CASE("families: each trains, is saved as itself, and loads with the logits 
   }
 }
 
+TEST_CASE("families: with one expert for each token too, what is saved is what was built") {
+  for (const model::Family* family : model::families()) {
+    CAPTURE(family->model_type);
+    TrainConfig config = family_config(family->model_type);
+    config.model.top_k = 1;
+    CHECK(refusal(config) == "accepted");
+  }
+}
+
 TEST_CASE("families: recomputing blocks changes no bit of what is learnt") {
   for (const model::Family* family : model::families()) {
     CAPTURE(family->model_type);

@@ -98,10 +98,21 @@ model::ModelSpec as_saved(const model::Family& family, const model::ModelSpec& s
   return saved;
 }
 
+// A single weight rescaled to sum to one is one. Families differ in whether they do that, and none
+// has a key for it.
+void take_single_weights(const model::ModelSpec& saved, model::ModelSpec& spec) {
+  for (size_t layer = 0; layer < std::min(saved.blocks.size(), spec.blocks.size()); ++layer) {
+    const auto* read = std::get_if<model::MoeSpec>(&saved.blocks[layer].feed_forward);
+    auto* built = std::get_if<model::MoeSpec>(&spec.blocks[layer].feed_forward);
+    if (read == nullptr || built == nullptr || built->router.top_k > 1) continue;
+    built->router.renormalise = read->router.renormalise;
+  }
+}
+
 // A model that is saved must be the one that is loaded: a family has no key for what only others
 // have.
-void check_expressible(const model::Family& family, const model::ModelSpec& spec) {
-  const model::ModelSpec saved = as_saved(family, spec);
+void check_expressible(const model::Family& family, const model::ModelSpec& saved,
+                       const model::ModelSpec& spec) {
   if (saved == spec) return;
   const model::AttentionSpec& theirs = saved.blocks.front().attention;
   const model::AttentionSpec& ours = spec.blocks.front().attention;
@@ -151,7 +162,9 @@ model::ModelSpec build_spec(const TrainConfig& config, int64_t vocab_size, int64
          "data.sequence_length",
          spec.max_positions, config.data.sequence_length);
   }
-  check_expressible(family, spec);
+  const model::ModelSpec saved = as_saved(family, spec);
+  take_single_weights(saved, spec);
+  check_expressible(family, saved, spec);
   return spec;
 }
 
