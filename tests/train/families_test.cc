@@ -119,6 +119,7 @@ TEST_CASE("families: what has no field is as published, in proportion") {
   CHECK(std::get<model::MoeSpec>(qwen.blocks[0].feed_forward).shared.intermediate_size == 7);
   CHECK(qwen.blocks[0].attention.qkv_bias);
   config.model.family = "mixtral";
+  config.model.shared_size = 0;
   config.model.window = 9;
   const model::ModelSpec mixtral = build_spec(config, kTinyVocab, -1, -1);
   CHECK(std::get<model::MoeSpec>(mixtral.blocks[0].feed_forward).router.renormalise);
@@ -135,6 +136,9 @@ TEST_CASE("families: what a family's configuration cannot say is refused before 
   config = family_config("mixtral");
   config.model.clip_qkv = 8;
   CHECK(mentions(refusal(config), "clip_qkv"));
+  config.model.clip_qkv = 0;
+  config.model.shared_size = 8;
+  CHECK(mentions(refusal(config), "shared_size"));
   config = family_config("olmo");
   config.model.rms_norm_eps = 1e-3;
   CHECK(mentions(refusal(config), "rms_norm_eps"));

@@ -109,6 +109,15 @@ void take_single_weights(const model::ModelSpec& saved, model::ModelSpec& spec) 
   }
 }
 
+// The width of the first shared expert; 0 if there is none.
+int64_t shared_size(const model::ModelSpec& spec) {
+  for (const model::BlockSpec& block : spec.blocks) {
+    const auto* moe = std::get_if<model::MoeSpec>(&block.feed_forward);
+    if (moe != nullptr) return moe->shared.intermediate_size;
+  }
+  return 0;
+}
+
 // A model that is saved must be the one that is loaded: a family has no key for what only others
 // have.
 void check_expressible(const model::Family& family, const model::ModelSpec& saved,
@@ -117,6 +126,9 @@ void check_expressible(const model::Family& family, const model::ModelSpec& save
   const model::AttentionSpec& theirs = saved.blocks.front().attention;
   const model::AttentionSpec& ours = spec.blocks.front().attention;
   std::string fields = "what [model] describes";
+  if (shared_size(saved) != shared_size(spec)) {
+    fields = fmt::format("shared_size = {}", shared_size(spec));
+  }
   if (theirs.qk_norm != ours.qk_norm) fields = "qk_norm = false";
   if (theirs.window != ours.window) fields = "window";
   if (theirs.clip_qkv != ours.clip_qkv) fields = "clip_qkv";
