@@ -84,6 +84,7 @@ model::ModelSpec as_saved(const model::Family& family, const model::ModelSpec& s
   family.write_config(spec, DType::f32, json);
   model::ModelSpec saved = family.read_config(io::JsonView(std::move(json), "config.json"));
   saved.router_aux_loss_coef = spec.router_aux_loss_coef;
+  saved.fan_in_scale = spec.fan_in_scale;
   saved.notes = spec.notes;
   for (size_t layer = 0; layer < std::min(saved.blocks.size(), spec.blocks.size()); ++layer) {
     auto* read = std::get_if<model::MoeSpec>(&saved.blocks[layer].feed_forward);
@@ -157,6 +158,7 @@ model::ModelSpec build_spec(const TrainConfig& config, int64_t vocab_size, int64
   spec.max_positions = from.max_positions > 0 ? from.max_positions : config.data.sequence_length;
   spec.rms_norm_eps = from.rms_norm_eps;
   spec.initializer_range = from.initializer_range;
+  spec.fan_in_scale = from.fan_in_scale;
   spec.tied_embeddings = from.tied_embeddings;
   spec.bos_token_id = -1;
   spec.eos_token_id = eos_token_id;
@@ -165,8 +167,6 @@ model::ModelSpec build_spec(const TrainConfig& config, int64_t vocab_size, int64
   for (int64_t layer = 0; layer < from.num_layers; ++layer) {
     spec.blocks.push_back(resized(from, published, layer));
   }
-  spec.router_aux_loss_coef =
-      config.loss.load_balancing == "none" ? 0.0 : config.loss.load_balancing_weight;
   model::validate(spec, "model");
   if (spec.max_positions < config.data.sequence_length) {
     fail(ErrorKind::invalid_input,
@@ -177,6 +177,11 @@ model::ModelSpec build_spec(const TrainConfig& config, int64_t vocab_size, int64
   const model::ModelSpec saved = as_saved(family, spec);
   take_single_weights(saved, spec);
   check_expressible(family, saved, spec);
+  apply_router(config.router, spec);
+  model::validate(spec, "model");
+  const bool balanced =
+      router_loss_options(config, spec).load_balancing != model::LoadBalancing::none;
+  spec.router_aux_loss_coef = balanced ? config.loss.load_balancing_weight : 0.0;
   return spec;
 }
 
