@@ -20,7 +20,7 @@ TrainConfig family_config(std::string_view family) {
   config.model.family = family;
   config.model.num_layers = 3;
   config.model.num_heads = 4;
-  config.model.num_kv_heads = 2;
+  config.model.num_kv_heads = family == "yuan" ? 0 : 2;
   config.model.intermediate_size = 48;
   config.run.precision = "f32";
   return config;
@@ -126,6 +126,18 @@ TEST_CASE("families: what has no field is as published, in proportion") {
   CHECK(mixtral.blocks[0].attention.window == 9);
 }
 
+TEST_CASE("families: Arctic's residual MLP and Yuan's heads and filters follow the hidden size") {
+  const model::ModelSpec arctic = build_spec(family_config("arctic"), kTinyVocab, -1, -1);
+  CHECK(arctic.blocks[2].residual_mlp->intermediate_size == arctic.hidden_size);
+  const model::ModelSpec yuan = build_spec(family_config("yuan"), kTinyVocab, -1, -1);
+  const model::AttentionSpec& attention = yuan.blocks[2].attention;
+  CHECK(attention.head_dim * attention.num_heads == 2 * yuan.hidden_size);
+  CHECK(attention.rotary_dim() * attention.num_heads == yuan.hidden_size);
+  CHECK(attention.filter->inner_size == yuan.hidden_size / 2);
+  CHECK(std::get<model::MoeSpec>(yuan.blocks[2].feed_forward).router.kind ==
+        model::RouterKind::attention);
+}
+
 TEST_CASE("families: what a family's configuration cannot say is refused before training") {
   TrainConfig config = family_config("olmoe");
   config.model.qk_norm = false;
@@ -145,6 +157,9 @@ TEST_CASE("families: what a family's configuration cannot say is refused before 
   config = family_config("deepseek");
   config.model.shared_size = config.model.expert_size + 1;  // no whole number of experts
   CHECK(mentions(refusal(config), "deepseek"));
+  config = family_config("yuan");
+  config.model.num_kv_heads = 2;
+  CHECK(mentions(refusal(config), "not grouped"));
   config = family_config("gpt2");
   CHECK(mentions(refusal(config), "mixtral"));
 }

@@ -34,9 +34,13 @@ int64_t dense_width(const ModelConfig& from) {
 void set_attention(const ModelConfig& from, int64_t published_hidden_size,
                    model::AttentionSpec& attention) {
   const int64_t published_head_dim = attention.head_dim;
+  const int64_t published_width = attention.num_heads * attention.head_dim;
   attention.num_heads = from.num_heads;
   attention.num_kv_heads = from.num_kv_heads > 0 ? from.num_kv_heads : from.num_heads;
-  attention.head_dim = from.head_dim > 0 ? from.head_dim : from.hidden_size / from.num_heads;
+  // Yuan's heads are twice as wide together as the stream.
+  attention.head_dim = from.head_dim > 0 ? from.head_dim
+                                         : in_proportion(from.hidden_size / from.num_heads,
+                                                         published_width, published_hidden_size);
   attention.rope.theta = from.rope_theta;
   attention.rope.rotary_dim =
       in_proportion(attention.rope.rotary_dim, attention.head_dim, published_head_dim);

@@ -53,7 +53,7 @@ struct ModelConfig {
     field("num_layers", num_layers, size, "L, blocks");
     field("num_heads", num_heads, size, "H, attention heads");
     field("num_kv_heads", num_kv_heads, size_or_default, "key/value heads; 0 means num_heads");
-    field("head_dim", head_dim, size_or_default, "width of a head; 0 means D / H");
+    field("head_dim", head_dim, size_or_default, "width of a head; 0 means D / H, twice that in Yuan");
     const Interval experts{1, 1 << 16};
     field("num_experts", num_experts, experts, "E, experts in each layer");
     field("top_k", top_k, experts, "k, experts for each token");
