@@ -139,7 +139,7 @@ TEST_CASE("families: Arctic's residual MLP and Yuan's heads and filters follow t
 }
 
 TEST_CASE("families: what a family's configuration cannot say is refused before training") {
-  TrainConfig config = family_config("olmoe");
+  TrainConfig config = family_config("olmo2");
   config.model.qk_norm = false;
   CHECK(mentions(refusal(config), "qk_norm"));
   config = family_config("llama");

@@ -152,7 +152,9 @@ model::ModelSpec build_spec(const TrainConfig& config, int64_t vocab_size, int64
          "model: hidden_size = {} is not a multiple of num_heads = {}; give head_dim",
          from.hidden_size, from.num_heads);
   }
-  const model::Family& family = family_of(from.family);
+  // Files of OLMoE always have norms of queries and keys, those of Mixtral never.
+  const bool plain_olmoe = from.family == "olmoe" && !from.qk_norm;
+  const model::Family& family = family_of(plain_olmoe ? "mixtral" : from.family);
   const std::string_view keys = family.published.empty() ? "{}" : family.published;
   const model::ModelSpec published =
       family.read_config(io::JsonView::parse(keys, std::string(family.model_type)));
@@ -181,6 +183,11 @@ model::ModelSpec build_spec(const TrainConfig& config, int64_t vocab_size, int64
   const model::ModelSpec saved = as_saved(family, spec);
   take_single_weights(saved, spec);
   check_expressible(family, saved, spec);
+  // Where routers are not those of the family, the configuration says so (model/router_json.h).
+  for (model::BlockSpec& block : spec.blocks) {
+    auto* moe = std::get_if<model::MoeSpec>(&block.feed_forward);
+    if (plain_olmoe && moe != nullptr) moe->router.renormalise = from.renormalise;
+  }
   apply_router(config.router, spec);
   model::validate(spec, "model");
   const bool balanced =
