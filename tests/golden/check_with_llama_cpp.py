@@ -209,7 +209,7 @@ def check_tokenizer(args, folder):
         size = json.loads(cadre(args.cadre, "tokenizer", "info", place, "--json"))["vocab_size"]
         import transformers
 
-        config = transformers.OlmoeConfig(**(BASE | dict(vocab_size=size)), num_experts=4, num_experts_per_tok=2,
+        config = transformers.OlmoeConfig(**(BASE | dict(vocab_size=size, num_key_value_heads=8)), num_experts=4, num_experts_per_tok=2,
                                           intermediate_size=128)  # fmt: skip
         transformers.OlmoeForCausalLM(config).save_pretrained(hf)
         for file in place.iterdir():
