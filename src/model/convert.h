@@ -38,8 +38,8 @@ class StreamedElements {
 };
 
 struct HfOptions {
-  std::optional<DType> dtype;   // of all tensors; none keeps the type of each
-  bool packed_experts = false;  // as transformers 5 keeps them in memory
+  std::optional<DType> dtype = std::nullopt;  // of all tensors; none keeps the type of each
+  bool packed_experts = false;                // as transformers 5 keeps them in memory
   int64_t max_shard_bytes = int64_t{5'000'000'000};
 };
 
