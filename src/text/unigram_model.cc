@@ -86,7 +86,7 @@ void UnigramModel::find_path(std::string_view word,
     trie_.for_each_prefix(word.substr(at), [&](size_t length, int32_t id) {
       double score = scores_[id];
       if (score == kUserDefined) score = static_cast<double>(length) * highest_score_ - 0.1;
-      offer(at + length, at, static_cast<Sum>(score + so_far), id);
+      offer(at + length, at, static_cast<Sum>(score) + so_far, id);
       has_single |= length == character;
     });
     if (!has_single) {
