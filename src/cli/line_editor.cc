@@ -70,6 +70,8 @@ LineEditor::~LineEditor() {
 LineEditor::End LineEditor::read(const std::string& prompt, std::string& line) {
   state_->prompt = prompt;
   state_->interrupted = false;
+  // By itself libedit shows the prompt first, and a key pressed in between would be the terminal's.
+  el_set(state_->editor, EL_PREP_TERM, 1);
   int count = 0;
   const char* text = el_gets(state_->editor, &count);
   if (state_->interrupted) return End::interrupted;

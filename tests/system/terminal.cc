@@ -62,7 +62,12 @@ class Terminal {
     while (read_some()) {
     }
     int status = 0;
-    waitpid(child_, &status, 0);
+    pid_t ended = 0;
+    for (int tenths = 0; tenths < 300 && ended == 0; ++tenths) {
+      ended = waitpid(child_, &status, WNOHANG);
+      if (ended == 0) usleep(100'000);
+    }
+    if (ended == 0) give_up("never ended");
     if (!WIFEXITED(status) || WEXITSTATUS(status) != code) {
       give_up("ended with status " + std::to_string(status));
     }
