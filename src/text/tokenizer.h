@@ -66,8 +66,8 @@ struct TokenizerSummary {
 // Immutable and cheap to copy (copies share everything); threads may share it.
 class Tokenizer {
  public:
-  // From tokenizer.json, tokenizer.model or a GGUF file, told apart by content, or from the folder of a
-  // model: its tokenizer.json, or else its tokenizer.model with what tokenizer_config.json and
+  // From tokenizer.json, tokenizer.model or a GGUF file, told apart by content, or from the folder
+  // of a model: its tokenizer.json, or else its tokenizer.model with what tokenizer_config.json and
   // added_tokens.json say about added tokens and about those before and after the text. Throws
   // Error(not_found), and as above.
   static Tokenizer load(const std::filesystem::path& place);
