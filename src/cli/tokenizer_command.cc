@@ -100,7 +100,8 @@ void info(const Options& options) {
   const std::vector<int32_t> specials = tokenizer.special_ids();
   int64_t tokens = 0, bytes = 0, longest = 0;
   for (int64_t id = 0; id < tokenizer.vocab_size(); ++id) {
-    const auto length = static_cast<int64_t>(tokenizer.token_bytes(static_cast<int32_t>(id)).size());
+    const auto length =
+        static_cast<int64_t>(tokenizer.token_bytes(static_cast<int32_t>(id)).size());
     if (tokenizer.id_to_token(static_cast<int32_t>(id)).empty()) continue;
     ++tokens;
     bytes += length;

@@ -13,10 +13,10 @@ struct Name {
 };
 
 constexpr std::array kNames = {
-    Name{DType::f32, "f32"},         Name{DType::bf16, "bf16"},      Name{DType::f16, "f16"},
-    Name{DType::f64, "f64"},         Name{DType::i64, "i64"},        Name{DType::i32, "i32"},
-    Name{DType::i16, "i16"},         Name{DType::i8, "i8"},          Name{DType::u8, "u8"},
-    Name{DType::boolean, "bool"},    Name{DType::f8_e4m3, "f8_e4m3"}, Name{DType::f8_e5m2, "f8_e5m2"},
+    Name{DType::f32, "f32"},      Name{DType::bf16, "bf16"},       Name{DType::f16, "f16"},
+    Name{DType::f64, "f64"},      Name{DType::i64, "i64"},         Name{DType::i32, "i32"},
+    Name{DType::i16, "i16"},      Name{DType::i8, "i8"},           Name{DType::u8, "u8"},
+    Name{DType::boolean, "bool"}, Name{DType::f8_e4m3, "f8_e4m3"}, Name{DType::f8_e5m2, "f8_e5m2"},
 };
 
 }  // namespace
@@ -53,7 +53,8 @@ f16 to_f16(float x) {
   if (std::isnan(x)) return {static_cast<uint16_t>(sign | 0x7e00u)};
   if (magnitude >= 65520.0f) return {static_cast<uint16_t>(sign | 0x7c00u)};
   if (magnitude < 0x1p-14f) {  // subnormal: nearbyint rounds ties to even
-    return {static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(magnitude * 0x1p24f)))};
+    return {
+        static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(magnitude * 0x1p24f)))};
   }
   const uint32_t rounded = (bits & 0x7fffffffu) + 0xfffu + ((bits >> 13) & 1u);
   return {static_cast<uint16_t>(sign | ((rounded - 0x38000000u) >> 13))};

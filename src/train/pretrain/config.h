@@ -53,7 +53,8 @@ struct ModelConfig {
     field("num_layers", num_layers, size, "L, blocks");
     field("num_heads", num_heads, size, "H, attention heads");
     field("num_kv_heads", num_kv_heads, size_or_default, "key/value heads; 0 means num_heads");
-    field("head_dim", head_dim, size_or_default, "width of a head; 0 means D / H, twice that in Yuan");
+    field("head_dim", head_dim, size_or_default,
+          "width of a head; 0 means D / H, twice that in Yuan");
     const Interval experts{1, 1 << 16};
     field("num_experts", num_experts, experts, "E, experts in each layer");
     field("top_k", top_k, experts, "k, experts for each token");
@@ -64,7 +65,8 @@ struct ModelConfig {
           "inner width of dense layers; 0 means 8/3 D, rounded up to a multiple of 64");
     field("renormalise", renormalise,
           "rescale the weights of the chosen experts to sum to one, as some families always do");
-    field("qk_norm", qk_norm, "normalise queries and keys where the family does; an olmoe without is a mixtral");
+    field("qk_norm", qk_norm,
+          "normalise queries and keys where the family does; an olmoe without is a mixtral");
     field("window", window, size_or_default, "keys that a query sees; 0 means all");
     field("clip_qkv", clip_qkv, Interval{0.0, 1e6},
           "bound of queries, keys and values, where the family has one; 0 means none");
