@@ -4,6 +4,7 @@ namespace cadre::infer {
 
 KvCache::KvCache(const model::ModelSpec& spec, DType dtype, int64_t max_length)
     : dtype_(dtype), max_length_(max_length) {
+  model::expect_can_decode(spec);
   for (const model::BlockSpec& block : spec.blocks) {
     const model::AttentionSpec& attention = block.attention;
     layers_.push_back({KeyValueRows(attention.num_kv_heads * attention.head_dim, attention.window,

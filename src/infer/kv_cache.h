@@ -17,7 +17,8 @@ namespace cadre::infer {
 // A step is: begin_step(n), a forward pass over n tokens, end_step().
 class KvCache : public nn::KeyValueStore {
  public:
-  // max_length bounds the sequence; memory is taken as it is needed.
+  // max_length bounds the sequence; memory is taken as it is needed. Throws Error(unsupported) for
+  // a model that cannot decode (model/spec.h).
   KvCache(const model::ModelSpec& spec, DType dtype, int64_t max_length);
 
   int64_t length() const { return length_; }

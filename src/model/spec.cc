@@ -127,6 +127,13 @@ bool can_decode(const ModelSpec& spec) {
   });
 }
 
+void expect_can_decode(const ModelSpec& spec) {
+  if (can_decode(spec)) return;
+  fail(ErrorKind::unsupported,
+       "experts of this model choose their tokens among all of a sequence, those to come included, "
+       "so it cannot write text token by token");
+}
+
 void validate(const ModelSpec& spec, const std::string& where) {
   check(where, "vocab_size", spec.vocab_size, kMaxExtent);
   check(where, "hidden_size", spec.hidden_size, kMaxExtent);

@@ -153,6 +153,8 @@ struct ModelSpec {
 
 // False if experts choose tokens, those to come included, so that no text can be written.
 bool can_decode(const ModelSpec& spec);
+// Throws Error(unsupported) then: for whoever is about to write.
+void expect_can_decode(const ModelSpec& spec);
 
 // Throws Error(invalid_input), naming `where` and the field: sizes below 1, heads that do not
 // divide, an odd head_dim, top_k beyond num_experts, a scaling or clamp that is not a positive

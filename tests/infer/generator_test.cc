@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/base/error.h"
 #include "model/hf.h"
 #include "tests/model/golden_case.h"
 #include "tests/model/machine.h"
@@ -40,6 +41,22 @@ TEST_CASE("generate: neither threads nor the chunks of the prompt change the tex
         CHECK(result.tokens == expected);
       }
     }
+  }
+}
+
+TEST_CASE("generate: a model whose experts choose tokens is refused before it reads any") {
+  Machine machine;
+  model::ModelSpec spec = tiny_spec();
+  for (model::BlockSpec& block : spec.blocks) {
+    std::get<model::MoeSpec>(block.feed_forward).router.choice = ops::ExpertChoice{};
+  }
+  const model::Decoder decoder(spec, random_parameters(machine.ctx, spec, DType::f32, 3));
+  try {
+    infer::generate(machine.ctx, decoder, some_tokens(5), {}, {});
+    FAIL("was not refused");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::unsupported);
+    CHECK(std::string(error.what()).find("choose their tokens") != std::string::npos);
   }
 }
 

@@ -23,6 +23,13 @@ ls "$work/run"/events.out.tfevents.* >/dev/null || fail "the run has no TensorBo
 loss=$(number held_out_loss)
 awk "BEGIN { exit !($loss > 0 && $loss < 6.0) }" || fail "held-out loss is $loss, expected below 6"
 
+# Another router over the same text, compared with the first.
+run "$cadre" train --dataset "$work/data" --folder "$work/switch" $tiny --steps 10 \
+  --router-kind switch --router-capacity-factor 0.5 --json
+run "$cadre" report "$work/run" "$work/switch" -o "$work/comparison.html"
+expect_output '^switch .* [0-9.]*%'
+[ -s "$work/comparison.html" ] || fail "there is no comparison"
+
 expect_error 2 'holds a run already' \
   "$cadre" train --dataset "$work/data" --folder "$work/run" $tiny --steps 60
 
