@@ -126,10 +126,12 @@ TEST_CASE("families: after going back another continuation has the bits of a fre
       for (int32_t i = 0; i < 9; ++i) other.push_back((5 * i + 2) % 30);
       infer::KvCache cache(decoder.spec(), DType::f32, 64);
       step(machine, decoder, cache, text);
-      REQUIRE(cache.truncate(kept) == kept);
+      // A ring of keys may have gone over what the kept ones would see.
+      const int64_t left = cache.truncate(kept);
+      REQUIRE((left == kept || left == 0));
       const Tensor again =
-          step(machine, decoder, cache, std::span(other).subspan(static_cast<size_t>(kept)));
-      CHECK(same_rows(again, without_cache(machine, decoder, other), kept));
+          step(machine, decoder, cache, std::span(other).subspan(static_cast<size_t>(left)));
+      CHECK(same_rows(again, without_cache(machine, decoder, other), left));
     }
   }
 }
