@@ -9,7 +9,20 @@
 namespace cadre {
 
 // The names are those of safetensors in lower case.
-enum class DType : uint8_t { f32, bf16, f16, f64, i64, i32, i16, i8, u8, boolean, f8_e4m3, f8_e5m2 };
+enum class DType : uint8_t {
+  f32,
+  bf16,
+  f16,
+  f64,
+  i64,
+  i32,
+  i16,
+  i8,
+  u8,
+  boolean,
+  f8_e4m3,
+  f8_e5m2
+};
 
 // Bytes of one element.
 constexpr int64_t dtype_size(DType dtype) {
