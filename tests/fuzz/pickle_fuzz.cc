@@ -13,9 +13,8 @@ constexpr std::array<std::string_view, 4> kGlobals = {
     "olmo.safetensors_util STKey"};
 
 // Every node that can be reached within a few steps.
-int64_t walk(const io::PickleNode& node, int depth) {
-  int64_t sum = node.integer + static_cast<int64_t>(node.text.size()) +
-                static_cast<int64_t>(io::describe(node).size());
+uint64_t walk(const io::PickleNode& node, int depth) {
+  uint64_t sum = static_cast<uint64_t>(node.integer) + node.text.size() + io::describe(node).size();
   if (depth == 0) return sum;
   for (size_t i = 0; i < node.items.size() && i < 8; ++i) sum += walk(*node.items[i], depth - 1);
   if (node.state != nullptr) sum += walk(*node.state, depth - 1);
@@ -27,7 +26,7 @@ int64_t walk(const io::PickleNode& node, int depth) {
 void read_input(std::string_view bytes) {
   const io::Pickle pickle = io::Pickle::parse(bytes, "input", kGlobals);
   // Keeps the walk from being removed: reading is what a sanitizer watches.
-  if (walk(pickle.root(), 4) == INT64_MIN) fail(ErrorKind::internal, "an impossible sum");
+  if (walk(pickle.root(), 4) == UINT64_MAX) fail(ErrorKind::internal, "an impossible sum");
 }
 
 std::vector<std::string> seeds() {

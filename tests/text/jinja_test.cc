@@ -86,6 +86,17 @@ TEST_CASE("jinja: what is undefined prints as nothing, and any other use is refu
                  "t:3: no 1"));
 }
 
+TEST_CASE("jinja: a macro whose arguments do not fit is named") {
+  // Long and short: one lies in memory of its own, the other within the string.
+  for (const std::string name : {"a_macro_with_a_name_of_some_length", "m"}) {
+    const std::string macro = "{% macro " + name + "(a) %}{{ a }}{% endmacro %}";
+    for (const std::string call : {"(1, 2)", "(1, b=2)"}) {
+      CHECK(contains(refusal(ErrorKind::invalid_input, macro + "{{ " + name + call + " }}"),
+                     "macro '" + name + "' takes no"));
+    }
+  }
+}
+
 TEST_CASE("jinja: what is no template is refused with its line") {
   for (const char* source :
        {"{% if %}", "{% if x %}", "{{ a b }}", "{% endif %}", "{{ 'a }}", "{% for x %}{% endfor %}",

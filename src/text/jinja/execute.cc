@@ -198,7 +198,8 @@ std::string Interpreter::captured(const Node& body) {
 Value Interpreter::call_macro(const Node& macro, const std::shared_ptr<Scope>& scope,
                               Arguments& arguments) {
   const Signature& signature = *macro.signature;
-  const std::string_view name = macro.kind == NodeKind::macro ? macro.text : "caller";
+  const std::string_view name =
+      macro.kind == NodeKind::macro ? std::string_view(macro.text) : "caller";
   const size_t count = signature.names.size();
   const ScopeChange inner(*this, scope);
   bool names_caller = false;
