@@ -58,8 +58,10 @@ TEST_CASE("run: killed twenty times at random moments it equals the uninterrupte
                                           std::chrono::milliseconds(1));
   MESSAGE("moments drawn with seed ", seed);
   RandomStream random(seed);
+  const std::vector<std::string> learning = {"train", "validation", "routers"};
   int kills = 0;
-  for (int attempt = 0; attempt < 400; ++attempt) {
+  bool complete = false;
+  for (int attempt = 0; attempt < 400 && !complete; ++attempt) {
     const pid_t child = start_child(config);
     REQUIRE(child > 0);
     const bool kill = kills < 20;
@@ -83,12 +85,15 @@ TEST_CASE("run: killed twenty times at random moments it equals the uninterrupte
       continue;
     }
     REQUIRE(WEXITSTATUS(status) == 0);
-    break;
+    complete = kills == 20;
+    CHECK(fingerprint(folder.path / "killed/latest") == fingerprint(folder.path / "whole/latest"));
+    CHECK(metrics(folder.path / "killed", learning) == metrics(folder.path / "whole", learning));
+    // On a machine that was busier before than it is now a run may end before its twentieth kill;
+    // another one takes the rest.
+    if (!complete) fs::remove_all(folder.path / "killed");
   }
   CHECK(kills == 20);
-  CHECK(fingerprint(folder.path / "killed/latest") == fingerprint(folder.path / "whole/latest"));
-  const std::vector<std::string> learning = {"train", "validation", "routers"};
-  CHECK(metrics(folder.path / "killed", learning) == metrics(folder.path / "whole", learning));
+  CHECK(complete);
 }
 
 TEST_CASE("run: when the disk is full training stops, and what was written stays whole") {
