@@ -64,7 +64,19 @@ def train(name, **options):
         sentence_iterator=sentences, model_prefix=path, hard_vocab_limit=False, num_threads=1,
         minloglevel=2, **options)
     os.remove(path + ".vocab")
+    forget_paths(path + ".model")
     return path + ".model"
+
+
+def forget_paths(path):
+    """The folder where a model was made is nobody's business."""
+    model = proto.ModelProto()
+    with open(path, "rb") as file:
+        model.ParseFromString(file.read())
+    model.trainer_spec.ClearField("model_prefix")
+    model.normalizer_spec.ClearField("normalization_rule_tsv")
+    with open(path, "wb") as file:
+        file.write(model.SerializeToString())
 
 
 def models():
