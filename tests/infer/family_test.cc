@@ -8,6 +8,7 @@
 #include "infer/generator.h"
 #include "infer/kv_cache.h"
 #include "model/hf.h"
+#include "tests/infer/cached_steps.h"
 #include "tests/model/family_golden.h"
 
 namespace cadre {
@@ -27,34 +28,6 @@ std::vector<int32_t> some_tokens(int64_t count, int64_t vocab_size) {
     tokens.push_back(static_cast<int32_t>((i * i + 7 * i + 3) % vocab_size));
   }
   return tokens;
-}
-
-// Hidden states of tokens that follow what the cache holds.
-Tensor step(Machine& machine, const model::Decoder& decoder, infer::KvCache& cache,
-            std::span<const int32_t> tokens) {
-  auto positions = std::make_shared<std::vector<int32_t>>();
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    positions->push_back(static_cast<int32_t>(cache.length() + static_cast<int64_t>(i)));
-  }
-  nn::ForwardInput input;
-  input.tokens = std::make_shared<const std::vector<int32_t>>(tokens.begin(), tokens.end());
-  input.positions = std::move(positions);
-  input.store = &cache;
-  cache.begin_step(static_cast<int64_t>(tokens.size()));
-  const Tensor hidden = decoder.hidden(machine.ctx, input, nullptr);
-  cache.end_step();
-  return hidden;
-}
-
-bool same_rows(const Tensor& part, const Tensor& whole, int64_t begin) {
-  const Tensor rows = whole.slice(begin, begin + part.dim(0));
-  return std::memcmp(part.raw(), rows.raw(), static_cast<size_t>(part.bytes())) == 0;
-}
-
-Tensor without_cache(Machine& machine, const model::Decoder& decoder,
-                     const std::vector<int32_t>& tokens) {
-  const int64_t start = 0;
-  return decoder.hidden(machine.ctx, model::packed_input(tokens, {&start, 1}), nullptr);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 #include "infer/key_value_rows.h"
 #include "infer/kv_cache.h"
 #include "model/decoder.h"
-#include "tests/model/machine.h"
+#include "tests/infer/cached_steps.h"
 #include "tests/model/tiny_model.h"
 
 namespace cadre {
@@ -29,31 +29,6 @@ std::vector<int32_t> some_tokens(int64_t count) {
   std::vector<int32_t> tokens;
   for (int64_t i = 0; i < count; ++i) tokens.push_back(static_cast<int32_t>((i * i + 7 * i) % 61));
   return tokens;
-}
-
-Tensor step(Machine& machine, const model::Decoder& decoder, infer::KvCache& cache,
-            std::span<const int32_t> tokens) {
-  auto positions = std::make_shared<std::vector<int32_t>>(tokens.size());
-  std::iota(positions->begin(), positions->end(), static_cast<int32_t>(cache.length()));
-  nn::ForwardInput input;
-  input.tokens = std::make_shared<const std::vector<int32_t>>(tokens.begin(), tokens.end());
-  input.positions = std::move(positions);
-  input.store = &cache;
-  cache.begin_step(static_cast<int64_t>(tokens.size()));
-  const Tensor hidden = decoder.hidden(machine.ctx, input, nullptr);
-  cache.end_step();
-  return hidden;
-}
-
-bool same_rows(const Tensor& part, const Tensor& whole, int64_t begin) {
-  const Tensor rows = whole.slice(begin, begin + part.dim(0));
-  return std::memcmp(part.raw(), rows.raw(), static_cast<size_t>(part.bytes())) == 0;
-}
-
-Tensor without_cache(Machine& machine, const model::Decoder& decoder,
-                     const std::vector<int32_t>& tokens) {
-  const int64_t start = 0;
-  return decoder.hidden(machine.ctx, model::packed_input(tokens, {&start, 1}), nullptr);
 }
 
 // Cuts of a sequence: of equal size, and of sizes that come round to no tile.

@@ -31,25 +31,6 @@ std::unique_ptr<Trainer> make_trainer(Machine& machine, const model::ModelSpec& 
   return trainer;
 }
 
-std::vector<std::vector<float>> masters(const Trainer& trainer) {
-  std::vector<std::vector<float>> result;
-  for (int64_t i = 0; i < trainer.parameters()->size(); ++i) {
-    const auto values = trainer.optimizer().master(i).span<float>();
-    result.emplace_back(values.begin(), values.end());
-  }
-  return result;
-}
-
-double train_steps(Machine& machine, Trainer& trainer, const RuleText& text, int64_t steps,
-                   int64_t period) {
-  double loss = 0.0;
-  for (int64_t step = 0; step < steps; ++step) {
-    const std::vector<MicroBatch> batch = {text.training_batch(step % period)};
-    loss = trainer.step(machine.ctx, batch, step, 1e-2).loss;
-  }
-  return loss;
-}
-
 }  // namespace
 
 TEST_CASE("families: a tiny model of each learns one batch by heart, in either precision") {

@@ -13,6 +13,7 @@
 #include "train/pretrain/batch.h"
 #include "train/pretrain/config.h"
 #include "train/pretrain/run.h"
+#include "train/pretrain/trainer.h"
 
 namespace cadre::train {
 
@@ -67,5 +68,12 @@ std::string fingerprint(const std::filesystem::path& checkpoint);
 // The lines of metrics.jsonl of these events, without times and rates.
 std::vector<std::string> metrics(const std::filesystem::path& run,
                                  const std::vector<std::string>& events);
+
+// The f32 master weights of every parameter.
+std::vector<std::vector<float>> masters(const Trainer& trainer);
+
+// Steps over the first `period` batches of the text, again and again; the loss of the last.
+double train_steps(Machine& machine, Trainer& trainer, const RuleText& text, int64_t steps,
+                   int64_t period);
 
 }  // namespace cadre::train
