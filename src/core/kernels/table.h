@@ -6,6 +6,7 @@
 
 #include "core/base/cpu_features.h"
 #include "core/kernels/adamw.h"
+#include "core/kernels/dequantise_rows.h"
 #include "core/kernels/elementwise.h"
 #include "core/kernels/gemm.h"
 #include "core/kernels/mixture.h"
@@ -27,6 +28,7 @@ struct KernelTable {
   GemmFn* gemm;
   QuantisedGemmFn* quantised_gemm;
   QuantiseRowsFn* quantise_rows;
+  DequantiseRowsFn* dequantise_rows;
   PackRowsFn* pack_rows;
   RmsNormFn* rms_norm;
   RmsNormBackwardFn* rms_norm_backward;

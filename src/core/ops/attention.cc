@@ -1,144 +1,11 @@
 #include "core/ops/attention.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <limits>
 
-#include "core/ops/attention_rows.h"
+#include "core/ops/attention_forward.h"
 
 namespace cadre::ops {
 namespace {
-
-// Rows of a block: enough that packing the keys of a tile costs little, few enough that scores and
-// their gradients stay in the second-level cache.
-constexpr int64_t kBlockRows = 256;
-
-struct ForwardScratch {
-  ForwardScratch(std::byte* base, int64_t rows, int64_t head_dim, int64_t element) {
-    Pieces pieces(base);
-    gemm = pieces.take(kernels::kGemmScratchBytes);
-    q = pieces.take(rows * head_dim * element);
-    v = pieces.take(kKeyTile * head_dim * element);
-    p = pieces.take(rows * kKeyTile * element);
-    scores = pieces.take<float>(rows * kKeyTile);
-    output = pieces.take<float>(rows * head_dim);
-    row_max = pieces.take<float>(rows);
-    row_sum = pieces.take<float>(rows);
-    first = pieces.take<int32_t>(rows);
-    last = pieces.take<int32_t>(rows);
-    bytes = pieces.used();
-  }
-  std::byte *gemm, *q, *v, *p;
-  float *scores, *output, *row_max, *row_sum;
-  int32_t *first, *last;
-  int64_t bytes;
-};
-
-// The values of a tile with exactly kKeyTile rows: the product with p always sums over as many
-// keys, so its bits do not depend on how many follow. What is missing counts as zero.
-const std::byte* full_values(const AttentionOperands& of, const AttentionBlock& block,
-                             const AttentionTile& tile, std::byte* room, int64_t* stride) {
-  const std::byte* values = of.v + of.kv_offset(block, tile.keys.begin);
-  *stride = of.shape.kv_stride();
-  if (tile.keys.size() == kKeyTile) return values;
-  const int64_t row_bytes = of.shape.head_dim * of.element();
-  for (int64_t j = 0; j < tile.keys.size(); ++j) {
-    std::memcpy(room + j * row_bytes, values + j * *stride * of.element(),
-                static_cast<size_t>(row_bytes));
-  }
-  std::memset(room + tile.keys.size() * row_bytes, 0,
-              static_cast<size_t>((kKeyTile - tile.keys.size()) * row_bytes));
-  *stride = of.shape.head_dim;
-  return room;
-}
-
-// scores[r, j] = <q[r], k[j]> for rows `begin` to `end` of the block and the keys of the tile.
-kernels::GemmArgs score_product(const AttentionOperands& of, const AttentionBlock& block,
-                                const AttentionTile& tile, Range rows, const std::byte* q,
-                                float* scores, std::byte* scratch) {
-  return {.m = rows.size(),
-          .n = tile.keys.size(),
-          .k = of.shape.head_dim,
-          .a = q + rows.begin * of.shape.head_dim * of.element(),
-          .a_stride = of.shape.head_dim,
-          .b = of.k + of.kv_offset(block, tile.keys.begin),
-          .b_stride = of.shape.kv_stride(),
-          .b_transposed = true,
-          .type = of.type,
-          .c = scores,
-          .c_stride = kKeyTile,
-          .scratch = scratch};
-}
-
-Range block_rows(const AttentionOperands& of, const AttentionBlock& block,
-                 const AttentionTile& tile) {
-  const int64_t group = of.shape.group();
-  return {(tile.queries.begin - block.queries.begin) * group,
-          (tile.queries.end - block.queries.begin) * group};
-}
-
-void forward_tile(Context& ctx, const AttentionOperands& of, const AttentionBlock& block,
-                  const AttentionTile& tile, const ForwardScratch& s) {
-  const int64_t head_dim = of.shape.head_dim;
-  const Range rows = block_rows(of, block, tile);
-  ctx.kernels().gemm(score_product(of, block, tile, rows, s.q, s.scores, s.gemm));
-  visible_keys(block, of.shape, tile, s.first, s.last);
-  const kernels::AttentionTileArgs softmax = {.scores = s.scores,
-                                              .scores_stride = kKeyTile,
-                                              .width = kKeyTile,
-                                              .first_key = s.first,
-                                              .num_keys = s.last,
-                                              .scale = of.scale,
-                                              .row_max = s.row_max + rows.begin,
-                                              .row_sum = s.row_sum + rows.begin,
-                                              .output = s.output + rows.begin * head_dim,
-                                              .output_width = head_dim,
-                                              .p = s.p,
-                                              .p_type = of.type,
-                                              .p_stride = kKeyTile};
-  ctx.kernels().attention_tile(softmax, {0, rows.size()});
-  int64_t stride = 0;
-  const std::byte* values = full_values(of, block, tile, s.v, &stride);
-  ctx.kernels().gemm({.m = rows.size(),
-                      .n = head_dim,
-                      .k = kKeyTile,
-                      .a = s.p,
-                      .a_stride = kKeyTile,
-                      .b = values,
-                      .b_stride = stride,
-                      .type = of.type,
-                      .c = s.output + rows.begin * head_dim,
-                      .c_stride = head_dim,
-                      .accumulate = true,
-                      .scratch = s.gemm});
-}
-
-// lse is [N, H] and may be null.
-void forward_block(Context& ctx, const AttentionOperands& of, const AttentionBlock& block,
-                   std::byte* out, float* lse, std::byte* scratch) {
-  const int64_t group = of.shape.group();
-  const int64_t head_dim = of.shape.head_dim;
-  const int64_t rows = of.max_rows(block);
-  const ForwardScratch s(scratch, rows, head_dim, of.element());
-  collect_rows(of, block, of.q, s.q);
-  std::fill_n(s.row_max, rows, -std::numeric_limits<float>::infinity());
-  std::fill_n(s.row_sum, rows, 0.0f);
-  std::fill_n(s.output, rows * head_dim, 0.0f);
-  for (const AttentionTile& tile : attention_tiles(block, of.shape)) {
-    forward_tile(ctx, of, block, tile, s);
-  }
-  for (int64_t r = 0; r < rows; ++r) {
-    const int64_t query = block.queries.begin + r / group;
-    const int64_t head = block.kv_head * group + r % group;
-    std::byte* y = out + of.q_offset(block, query) + (r % group) * head_dim * of.element();
-    write_run(ctx, s.output + r * head_dim, 1.0f / s.row_sum[r], y, of.type, head_dim);
-    if (lse != nullptr) {
-      lse[(block.segment.query_begin + query) * of.shape.num_heads + head] =
-          s.row_max[r] + std::log(s.row_sum[r]);
-    }
-  }
-}
 
 struct BackwardScratch {
   BackwardScratch(std::byte* base, int64_t rows, int64_t num_keys, int64_t head_dim,
@@ -173,7 +40,9 @@ void backward_tile(Context& ctx, const AttentionOperands& of, const AttentionBlo
   const Range rows = block_rows(of, block, tile);
   const int64_t row_bytes = head_dim * of.element();
   const int64_t num_keys = tile.keys.size();
-  kernels::GemmArgs product = score_product(of, block, tile, rows, s.q, s.scores, s.gemm);
+  const std::byte* keys = of.k + of.kv_offset(block, tile.keys.begin);
+  kernels::GemmArgs product =
+      score_product(of, tile, rows, s.q, keys, of.shape.kv_stride(), s.scores, s.gemm);
   ctx.kernels().gemm(product);
   product.a = s.dout + rows.begin * row_bytes;
   product.b = of.v + of.kv_offset(block, tile.keys.begin);
@@ -217,7 +86,7 @@ void backward_tile(Context& ctx, const AttentionOperands& of, const AttentionBlo
                       .k = num_keys,
                       .a = s.ds,
                       .a_stride = kKeyTile,
-                      .b = of.k + of.kv_offset(block, tile.keys.begin),
+                      .b = keys,
                       .b_stride = of.shape.kv_stride(),
                       .type = of.type,
                       .c = s.dq + rows.begin * head_dim,
@@ -326,16 +195,7 @@ Tensor attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v
                                 .v = static_cast<const std::byte*>(v.raw())};
   const Tensor out = ctx.empty_like(q);
   const Tensor lse = tracked ? ctx.empty({q.dim(0), options.num_heads}, DType::f32) : Tensor{};
-  zero_rows(out, uncovered_rows(ranges(*segments, /*of_keys=*/false), q.dim(0)));
-  const std::vector<AttentionBlock> blocks = attention_blocks(*segments, of.shape, kBlockRows);
-  int64_t rows = 1;
-  for (const AttentionBlock& block : blocks) rows = std::max(rows, of.max_rows(block));
-  const ForwardScratch size(nullptr, rows, of.shape.head_dim, of.element());
-  ctx.for_tasks(static_cast<int64_t>(blocks.size()), size.bytes,
-                [&](int64_t i, std::byte* scratch) {
-                  forward_block(ctx, of, blocks[static_cast<size_t>(i)],
-                                static_cast<std::byte*>(out.raw()), lse.data<float>(), scratch);
-                });
+  attention_forward(ctx, of, *segments, out, lse.data<float>());
   if (!tracked) return out;
   tape->record(out, [=](Context& c, const Tensor& dy) {
     const BackwardOperands more = {.out = static_cast<const std::byte*>(out.raw()),

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/ops/context.h"
@@ -30,6 +31,8 @@ struct AttentionSegment {
   int64_t key_begin;
   int64_t num_keys;
   int64_t ring = 0;  // rows; 0: all keys, end to end
+  // For paged_attention (core/ops/paged_attention.h), where key_begin and ring have no meaning.
+  std::span<const int32_t> pages = {};
 };
 using AttentionSegments = std::shared_ptr<const std::vector<AttentionSegment>>;
 

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/ops/check.h"
+#include "core/tensor/packed_rows.h"
 
 namespace cadre::ops {
 namespace {
@@ -30,22 +31,26 @@ bool ring_holds_keys(const AttentionSegment& s, int64_t window) {
   return s.num_queries == 0 || s.num_keys - first <= s.ring;
 }
 
+// Within num_queries rows of q and num_keys rows of k, of which the segment needs `rows`.
+void check_extents(const AttentionSegment& s, int64_t num_queries, int64_t num_keys, int64_t rows) {
+  const bool valid = s.query_begin >= 0 && s.key_begin >= 0 && s.num_queries >= 0 &&
+                     s.num_queries <= s.num_keys && s.num_queries <= num_queries - s.query_begin &&
+                     rows <= num_keys - s.key_begin &&
+                     s.num_keys <= std::numeric_limits<int32_t>::max();
+  if (valid) return;
+  fail(ErrorKind::invalid_input,
+       "attention: a segment has queries {} + {} and keys {} + {}, expected no more queries "
+       "than keys, within {} and {} rows",
+       s.query_begin, s.num_queries, s.key_begin, s.num_keys, num_queries, num_keys);
+}
+
 void check_segments(const std::vector<AttentionSegment>& segments, int64_t num_queries,
                     int64_t num_keys, int64_t window, bool derive) {
   std::vector<Range> queries;
   std::vector<Range> keys;
   for (const AttentionSegment& s : segments) {
     const int64_t rows = s.ring == 0 ? s.num_keys : s.ring;
-    const bool valid =
-        s.query_begin >= 0 && s.key_begin >= 0 && s.num_queries >= 0 &&
-        s.num_queries <= s.num_keys && s.num_queries <= num_queries - s.query_begin &&
-        rows <= num_keys - s.key_begin && s.num_keys <= std::numeric_limits<int32_t>::max();
-    if (!valid) {
-      fail(ErrorKind::invalid_input,
-           "attention: a segment has queries {} + {} and keys {} + {}, expected no more queries "
-           "than keys, within {} and {} rows",
-           s.query_begin, s.num_queries, s.key_begin, s.num_keys, num_queries, num_keys);
-    }
+    check_extents(s, num_queries, num_keys, rows);
     if (s.ring != 0 && (derive || !ring_holds_keys(s, window))) {
       fail(
           ErrorKind::invalid_input,
@@ -60,6 +65,49 @@ void check_segments(const std::vector<AttentionSegment>& segments, int64_t num_q
   if (derive) check_disjoint(keys, "key");
 }
 
+// Sums of a position and the window stay far below 2^63.
+constexpr int64_t kMaxWindow = int64_t{1} << 40;
+
+void check_heads(const Tensor& q, const AttentionOptions& options) {
+  const int64_t heads = options.num_heads;
+  const int64_t kv_heads = options.num_kv_heads;
+  if (kv_heads < 1 || heads < 1 || heads % kv_heads != 0 || q.dim(1) % heads != 0 ||
+      options.window < 0) {
+    fail(ErrorKind::invalid_input,
+         "attention: q is {} with {} heads, {} key/value heads and window {}; expected multiples",
+         to_string(q.shape()), heads, kv_heads, options.window);
+  }
+}
+
+void check_pages(const KeyValuePages& pages, DType type, int64_t num_kv_heads, int64_t head_dim) {
+  const int64_t count = pages.keys.dim(0);
+  const Shape shape = {count, num_kv_heads, kKeyTile, head_dim};
+  expect_rank(pages.keys, 4, "attention: pages of keys");
+  expect_shape(pages.keys, shape, "attention: pages of keys");
+  expect_shape(pages.values, shape, "attention: pages of values");
+  expect_dtype(pages.values, pages.keys.dtype(), "attention: pages of values");
+  if (!pages.quantised()) return expect_dtype(pages.keys, type, "attention: pages of keys");
+  if (head_dim % kPackedGroup != 0) {
+    fail(ErrorKind::unsupported, "attention: 8-bit pages of heads of {}, expected a multiple of {}",
+         head_dim, kPackedGroup);
+  }
+  const Shape scales = {count, num_kv_heads, kKeyTile, head_dim / kPackedGroup};
+  expect_shape(pages.key_scales, scales, "attention: scales of keys");
+  expect_shape(pages.value_scales, scales, "attention: scales of values");
+  expect_dtype(pages.key_scales, DType::f32, "attention: scales of keys");
+  expect_dtype(pages.value_scales, DType::f32, "attention: scales of values");
+}
+
+// Positions [first, num_keys) of the segment must lie in pages that exist.
+void check_table(const AttentionSegment& s, int64_t first, int64_t num_pages) {
+  for (int64_t tile = first / kKeyTile; tile * kKeyTile < s.num_keys; ++tile) {
+    const int32_t page = s.pages[static_cast<size_t>(tile)];
+    if (page >= 0 && page < num_pages) continue;
+    fail(ErrorKind::invalid_input, "attention: keys {} to {} lie in page {}, expected 0 to {}",
+         tile * kKeyTile, std::min(s.num_keys, (tile + 1) * kKeyTile) - 1, page, num_pages - 1);
+  }
+}
+
 }  // namespace
 
 AttentionShape check_attention(const Tensor& q, const Tensor& k, const Tensor& v,
@@ -70,22 +118,33 @@ AttentionShape check_attention(const Tensor& q, const Tensor& k, const Tensor& v
   expect_dtype(v, q.dtype(), "attention: v");
   expect_rank(q, 2, "attention: q");
   expect_rank(k, 2, "attention: k");
-  const int64_t heads = options.num_heads;
-  const int64_t kv_heads = options.num_kv_heads;
-  if (kv_heads < 1 || heads < 1 || heads % kv_heads != 0 || q.dim(1) % heads != 0 ||
-      options.window < 0) {
-    fail(ErrorKind::invalid_input,
-         "attention: q is {} with {} heads, {} key/value heads and window {}; expected multiples",
-         to_string(q.shape()), heads, kv_heads, options.window);
-  }
-  const int64_t head_dim = q.dim(1) / heads;
-  expect_shape(k, {k.dim(0), kv_heads * head_dim}, "attention: k");
+  check_heads(q, options);
+  const int64_t head_dim = q.dim(1) / options.num_heads;
+  expect_shape(k, {k.dim(0), options.num_kv_heads * head_dim}, "attention: k");
   expect_shape(v, k.shape(), "attention: v");
   check_segments(segments, q.dim(0), k.dim(0), options.window, derive);
-  // Sums of a position and the window stay far below 2^63.
-  constexpr int64_t kMaxWindow = int64_t{1} << 40;
   const int64_t window = options.window > 0 ? std::min(options.window, kMaxWindow) : k.dim(0) + 1;
-  return {heads, kv_heads, head_dim, window};
+  return {options.num_heads, options.num_kv_heads, head_dim, window};
+}
+
+AttentionShape check_paged_attention(const Tensor& q, const KeyValuePages& pages,
+                                     const std::vector<AttentionSegment>& segments,
+                                     const AttentionOptions& options) {
+  expect_activation(q, "attention: q");
+  expect_rank(q, 2, "attention: q");
+  check_heads(q, options);
+  const int64_t head_dim = q.dim(1) / options.num_heads;
+  check_pages(pages, q.dtype(), options.num_kv_heads, head_dim);
+  const int64_t window = options.window > 0 ? std::min(options.window, kMaxWindow) : kMaxWindow;
+  std::vector<Range> queries;
+  for (const AttentionSegment& s : segments) {
+    check_extents(s, q.dim(0), static_cast<int64_t>(s.pages.size()) * kKeyTile, s.num_keys);
+    if (s.num_queries == 0) continue;
+    check_table(s, first_visible(s.num_keys - s.num_queries, window), pages.keys.dim(0));
+    queries.push_back({s.query_begin, s.query_begin + s.num_queries});
+  }
+  check_disjoint(queries, "query");
+  return {options.num_heads, options.num_kv_heads, head_dim, window};
 }
 
 std::vector<Range> uncovered_rows(std::vector<Range> covered, int64_t num_rows) {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/base/range.h"
-#include "core/ops/attention.h"
+#include "core/ops/paged_attention.h"
 
 namespace cadre::ops {
 
@@ -29,6 +29,11 @@ struct AttentionShape {
 AttentionShape check_attention(const Tensor& q, const Tensor& k, const Tensor& v,
                                const std::vector<AttentionSegment>& segments,
                                const AttentionOptions& options, bool derive);
+
+// The same for paged_attention.
+AttentionShape check_paged_attention(const Tensor& q, const KeyValuePages& pages,
+                                     const std::vector<AttentionSegment>& segments,
+                                     const AttentionOptions& options);
 
 // The rows of [0, num_rows) that lie in no [begin, begin + size), in order.
 std::vector<Range> uncovered_rows(std::vector<Range> covered, int64_t num_rows);

@@ -23,6 +23,30 @@ float dot_of(const T* x, const T* y, int64_t count) {
 
 }  // namespace
 
+Range block_rows(const AttentionOperands& of, const AttentionBlock& block,
+                 const AttentionTile& tile) {
+  const int64_t group = of.shape.group();
+  return {(tile.queries.begin - block.queries.begin) * group,
+          (tile.queries.end - block.queries.begin) * group};
+}
+
+kernels::GemmArgs score_product(const AttentionOperands& of, const AttentionTile& tile, Range rows,
+                                const std::byte* q, const std::byte* k, int64_t k_stride,
+                                float* scores, std::byte* scratch) {
+  return {.m = rows.size(),
+          .n = tile.keys.size(),
+          .k = of.shape.head_dim,
+          .a = q + rows.begin * of.shape.head_dim * of.element(),
+          .a_stride = of.shape.head_dim,
+          .b = k,
+          .b_stride = k_stride,
+          .b_transposed = true,
+          .type = of.type,
+          .c = scores,
+          .c_stride = kKeyTile,
+          .scratch = scratch};
+}
+
 void collect_rows(const AttentionOperands& of, const AttentionBlock& block, const std::byte* from,
                   std::byte* rows) {
   const int64_t bytes = of.shape.group() * of.shape.head_dim * of.element();

@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/kernels/gemm.h"
 #include "core/ops/attention_plan.h"
+#include "core/ops/paged_attention.h"
 
 namespace cadre::ops {
 
@@ -31,8 +33,9 @@ struct AttentionOperands {
   float scale;
   DType type;
   const std::byte* q;
-  const std::byte* k;
+  const std::byte* k;  // null where keys and values lie in pages
   const std::byte* v;
+  const KeyValuePages* pages = nullptr;
 
   int64_t element() const { return dtype_size(type); }
   // Offsets of one query's group of heads, and of one key, in bytes.
@@ -50,6 +53,14 @@ struct AttentionOperands {
     return block.queries.size() * shape.group();
   }
 };
+
+// The rows of a block that see a tile, counted from its first.
+Range block_rows(const AttentionOperands& of, const AttentionBlock& block,
+                 const AttentionTile& tile);
+// scores[r, j] = <q[r], k[j]> for those rows and the keys of the tile, the first of which is at k.
+kernels::GemmArgs score_product(const AttentionOperands& of, const AttentionTile& tile, Range rows,
+                                const std::byte* q, const std::byte* k, int64_t k_stride,
+                                float* scores, std::byte* scratch);
 
 // Collects the rows (query, head) of one block from a tensor like q into consecutive memory.
 void collect_rows(const AttentionOperands& of, const AttentionBlock& block, const std::byte* from,

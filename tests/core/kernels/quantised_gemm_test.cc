@@ -164,6 +164,37 @@ TEST_CASE("quantise_rows: every table gives the bits of the scalar one") {
   }
 }
 
+TEST_CASE("dequantise_rows: every table gives the bits of the scalar one, its definition") {
+  const int64_t k = 96;
+  GuardedBuffer values(DType::f32, 4 * k);
+  values.randomise(5, 3.0);
+  values.set(k + 3, std::numeric_limits<float>::infinity());
+  Activations x(4, k);
+  scalar_table().quantise_rows(x.target(values, k), {0, 4});
+  const auto* quants = static_cast<const int8_t*>(x.quants.data());
+  for (const DType type : {DType::f32, DType::bf16}) {
+    GuardedBuffer expected(type, 4 * k);
+    scalar_table().dequantise_rows({quants, x.scales.f32(), k, expected.data(), type}, {0, 4});
+    for (int64_t i = 0; i < k && type == DType::f32; ++i) {
+      CHECK(expected.get(i) == x.scales.get(i / 32) * static_cast<float>(quants[i]));
+    }
+    CHECK(std::isnan(expected.get(k + 4)));
+    for (const KernelTable* table : testing::fast_tables()) {
+      CAPTURE(table->name);
+      GuardedBuffer got(type, 4 * k);
+      table->dequantise_rows({quants, x.scales.f32(), k, got.data(), type}, {0, 1});
+      table->dequantise_rows({quants, x.scales.f32(), k, got.data(), type}, {1, 4});
+      // Of a NaN any bits will do.
+      for (int64_t i = 0; i < 4 * k; ++i) {
+        const bool same =
+            std::isnan(expected.get(i)) ? std::isnan(got.get(i)) : got.get(i) == expected.get(i);
+        CHECK(same);
+      }
+      CHECK(got.intact());
+    }
+  }
+}
+
 TEST_CASE("quantise_rows: quants times scale are within half a step") {
   const int64_t k = 64;
   GuardedBuffer values(DType::f32, 3 * k);

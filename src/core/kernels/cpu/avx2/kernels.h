@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/kernels/adamw.h"
+#include "core/kernels/dequantise_rows.h"
 #include "core/kernels/elementwise.h"
 #include "core/kernels/gemm.h"
 #include "core/kernels/mixture.h"
@@ -38,6 +39,7 @@ SoftmaxBackwardFn softmax_backward;
 AttentionTileFn attention_tile;
 AttentionTileBackwardFn attention_tile_backward;
 CrossEntropyFn cross_entropy;
+DequantiseRowsFn dequantise_rows;
 TopKFn top_k;
 CombineFn combine;
 CombineBackwardFn combine_backward;

@@ -30,6 +30,7 @@ const KernelTable& table() {
     t.attention_tile = attention_tile;
     t.attention_tile_backward = attention_tile_backward;
     t.cross_entropy = cross_entropy;
+    t.dequantise_rows = dequantise_rows;
     t.top_k = top_k;
     t.combine = combine;
     t.combine_backward = combine_backward;

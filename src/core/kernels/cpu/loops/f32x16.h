@@ -52,6 +52,11 @@ struct F32x16 {
     return {_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(part.mask, p))};
   }
 
+  static F32x16 load(const int8_t* p, All) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
+  }
+
   void store(float* p, All) const { _mm512_storeu_ps(p, lanes); }
   void store(float* p, First part) const { _mm512_mask_storeu_ps(p, part.mask, lanes); }
   void store(bf16* p, All) const { _mm256_storeu_epi16(p, narrow_bf16()); }

@@ -50,6 +50,11 @@ struct F32x8 {
     return {_mm256_cvtph_ps(load_halves(p, part.count))};
   }
 
+  static F32x8 load(const int8_t* p, All) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes))};
+  }
+
   void store(float* p, All) const { _mm256_storeu_ps(p, lanes); }
   void store(float* p, First part) const { _mm256_maskstore_ps(p, part.mask().lanes, lanes); }
   void store(bf16* p, All) const { store_halves(p, narrow_bf16()); }

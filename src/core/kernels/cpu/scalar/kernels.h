@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/kernels/adamw.h"
+#include "core/kernels/dequantise_rows.h"
 #include "core/kernels/elementwise.h"
 #include "core/kernels/gemm.h"
 #include "core/kernels/mixture.h"
@@ -48,6 +49,7 @@ CombineFn combine;
 CombineBackwardFn combine_backward;
 AdamWFn adamw;
 DequantiseFn dequantise;
+DequantiseRowsFn dequantise_rows;
 QuantiseFn quantise;
 PeakFlopsFn peak_f32;
 ReadMemoryFn read_memory;

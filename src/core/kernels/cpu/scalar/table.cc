@@ -10,6 +10,7 @@ const KernelTable& scalar_table() {
       .gemm = scalar::gemm,
       .quantised_gemm = scalar::quantised_gemm,
       .quantise_rows = scalar::quantise_rows,
+      .dequantise_rows = scalar::dequantise_rows,
       .pack_rows = scalar::pack_rows,
       .rms_norm = scalar::rms_norm,
       .rms_norm_backward = scalar::rms_norm_backward,
