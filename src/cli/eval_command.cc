@@ -1,5 +1,7 @@
 // cadre eval: how good a model is.
 
+#include "cli/eval_command.h"
+
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
@@ -89,6 +91,8 @@ void setup_perplexity(CLI::App& app) {
 
 void setup_eval(CLI::App& app) {
   app.require_subcommand(1);
+  setup_divergence(*app.add_subcommand(
+      "divergence", "How far one model's predictions are from another's on the same text"));
   setup_perplexity(*app.add_subcommand("perplexity", "How well a model predicts a text"));
 }
 

@@ -16,6 +16,7 @@
 #include "core/kernels/quantised_gemm.h"
 #include "core/kernels/rms_norm.h"
 #include "core/kernels/rope.h"
+#include "core/kernels/round_blocks.h"
 #include "core/kernels/rows.h"
 #include "core/kernels/softmax.h"
 #include "core/kernels/swiglu.h"
@@ -58,6 +59,7 @@ struct KernelTable {
   AdamWFn* adamw;
   DequantiseFn* dequantise;
   QuantiseFn* quantise;
+  RoundBlocksFn* round_blocks;
   PeakFlopsFn* peak_f32;
   PeakFlopsFn* peak_bf16;
   ReadMemoryFn* read_memory;

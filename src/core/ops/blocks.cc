@@ -8,6 +8,7 @@ namespace {
 
 constexpr int64_t kPiece = 4096;         // values at a time, a multiple of every block
 constexpr int64_t kGrain = 16 * kPiece;  // values for a thread
+constexpr int64_t kSearchGrain = 16;     // blocks for a thread, each of which takes its time
 
 }  // namespace
 
@@ -46,6 +47,28 @@ void quantise(Context& ctx, std::span<const float> x, BlockType type, std::span<
   const kernels::QuantiseArgs args = {x.data(), blocks.data(), type};
   ctx.for_blocks(count, kGrain / layout.elements,
                  [&](Range range) { ctx.kernels().quantise(args, range); });
+}
+
+void round_blocks(Context& ctx, std::span<const float> x, BlockType type,
+                  const RoundOptions& options, std::span<std::byte> blocks) {
+  const BlockLayout layout = block_layout(type);
+  const auto count = static_cast<int64_t>(x.size()) / layout.elements;
+  CADRE_CHECK(count * layout.elements == static_cast<int64_t>(x.size()));
+  CADRE_CHECK(count * layout.bytes == static_cast<int64_t>(blocks.size()));
+  CADRE_CHECK(options.width > 0 && options.width % layout.elements == 0);
+  CADRE_CHECK(options.first_column % layout.elements == 0);
+  CADRE_CHECK(options.importance.empty() ||
+              static_cast<int64_t>(options.importance.size()) == options.width);
+  ctx.for_blocks(count, kSearchGrain, [&](Range range) {
+    const kernels::RoundBlocksArgs args = {
+        .x = x.data() + range.begin * layout.elements,
+        .importance = options.importance.empty() ? nullptr : options.importance.data(),
+        .first_column = options.first_column + range.begin * layout.elements,
+        .width = options.width,
+        .blocks = blocks.data() + range.begin * layout.bytes,
+        .type = type};
+    ctx.kernels().round_blocks(args, {0, range.size()});
+  });
 }
 
 }  // namespace cadre::ops

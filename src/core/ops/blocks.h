@@ -19,4 +19,14 @@ void dequantise(Context& ctx, std::span<const std::byte> blocks, BlockType type,
 // is true. `blocks` has exactly their bytes.
 void quantise(Context& ctx, std::span<const float> x, BlockType type, std::span<std::byte> blocks);
 
+// The same for every type, searching for the scales that lose least (core/kernels/round_blocks.h).
+// x begins at column first_column of a row of `width`; importance is of each column, or empty.
+struct RoundOptions {
+  int64_t width = 0;
+  int64_t first_column = 0;
+  std::span<const float> importance = {};
+};
+void round_blocks(Context& ctx, std::span<const float> x, BlockType type,
+                  const RoundOptions& options, std::span<std::byte> blocks);
+
 }  // namespace cadre::ops

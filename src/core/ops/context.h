@@ -9,6 +9,7 @@
 #include "core/base/range.h"
 #include "core/base/thread_pool.h"
 #include "core/kernels/table.h"
+#include "core/ops/linear_observer.h"
 #include "core/ops/tape.h"
 #include "core/tensor/tensor.h"
 
@@ -56,12 +57,17 @@ class Context {
     Tape* previous_;
   };
 
+  // Who is shown the inputs of linear layers; null as a rule. The caller keeps it alive.
+  LinearObserver* observer() const { return observer_; }
+  void set_observer(LinearObserver* observer) { observer_ = observer; }
+
  private:
   ThreadPool& pool_;
   const kernels::KernelTable& table_;
   std::shared_ptr<Allocator> allocator_;
   std::vector<Tensor> scratch_;  // one per worker, grown on demand
   Tape* tape_ = nullptr;
+  LinearObserver* observer_ = nullptr;
 };
 
 }  // namespace cadre

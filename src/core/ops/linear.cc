@@ -110,6 +110,10 @@ Tensor linear(Context& ctx, const Tensor& x, const Tensor& weight, DType dtype) 
   expect_rank(weight, 2, "linear: weight");
   expect_shape(weight, {weight.dim(0), x.dim(1)}, "linear: weight");
   expect_dtype(weight, x.dtype(), "linear: weight");
+  if (ctx.observer() != nullptr) {
+    const int64_t ends[] = {0, x.dim(0)};
+    ctx.observer()->saw(weight, x, ends);
+  }
   return linear_groups(ctx, x, weight, dtype,
                        {.in = x.dim(1), .out = weight.dim(0), .groups = {{0, x.dim(0), 0}}});
 }
@@ -130,6 +134,7 @@ Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight,
          "grouped_linear: {} offsets, expected {} in ascending order from 0 to {}", ends.size(),
          weight.dim(0) + 1, x.dim(0));
   }
+  if (ctx.observer() != nullptr) ctx.observer()->saw(weight, x, ends);
   Products products = {.in = x.dim(1), .out = weight.dim(1), .groups = {}};
   for (int64_t e = 0; e < weight.dim(0); ++e) {
     const int64_t begin = ends[static_cast<size_t>(e)];

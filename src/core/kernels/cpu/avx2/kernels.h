@@ -10,6 +10,7 @@
 #include "core/kernels/quantised_gemm.h"
 #include "core/kernels/rms_norm.h"
 #include "core/kernels/rope.h"
+#include "core/kernels/round_blocks.h"
 #include "core/kernels/rows.h"
 #include "core/kernels/softmax.h"
 #include "core/kernels/swiglu.h"
@@ -44,6 +45,7 @@ TopKFn top_k;
 CombineFn combine;
 CombineBackwardFn combine_backward;
 AdamWFn adamw;
+RoundBlocksFn round_blocks;
 PeakFlopsFn peak_f32;
 ReadMemoryFn read_memory;
 WriteMemoryFn write_memory;

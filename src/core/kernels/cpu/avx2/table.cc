@@ -35,6 +35,7 @@ const KernelTable& table() {
     t.combine = combine;
     t.combine_backward = combine_backward;
     t.adamw = adamw;
+    t.round_blocks = round_blocks;
     t.peak_f32 = peak_f32;
     t.peak_bf16 = peak_f32;
     t.read_memory = read_memory;

@@ -12,6 +12,7 @@
 #include "core/kernels/quantised_gemm.h"
 #include "core/kernels/rms_norm.h"
 #include "core/kernels/rope.h"
+#include "core/kernels/round_blocks.h"
 #include "core/kernels/rows.h"
 #include "core/kernels/softmax.h"
 #include "core/kernels/swiglu.h"
@@ -51,6 +52,7 @@ AdamWFn adamw;
 DequantiseFn dequantise;
 DequantiseRowsFn dequantise_rows;
 QuantiseFn quantise;
+RoundBlocksFn round_blocks;
 PeakFlopsFn peak_f32;
 ReadMemoryFn read_memory;
 WriteMemoryFn write_memory;

@@ -40,6 +40,7 @@ const KernelTable& scalar_table() {
       .adamw = scalar::adamw,
       .dequantise = scalar::dequantise,
       .quantise = scalar::quantise,
+      .round_blocks = scalar::round_blocks,
       .peak_f32 = scalar::peak_f32,
       .peak_bf16 = scalar::peak_f32,
       .read_memory = scalar::read_memory,
