@@ -53,6 +53,12 @@ run "$cadre" eval perplexity "$work/run" --text src/README.md --json
 bits=$(number bits_per_byte)
 awk "BEGIN { exit !($bits > 0 && $bits < 8) }" || fail "$bits bits per byte, expected below 8"
 
+# The GGUF file's predictions are those of the folder.
+run "$cadre" eval divergence "$work/run" "$work/run.gguf" --text src/README.md --json
+[ "$(number same_top)" = 1.0 ] || fail "the likeliest tokens agree at $(number same_top) only"
+run "$cadre" eval divergence "$work/run" "$work/run.gguf" --text src/README.md
+expect_output '^routing, layer 1 '
+
 run "$cadre" logits "$work/run" --tokens 5,6,7 --output "$work/logits.safetensors"
 [ -s "$work/logits.safetensors" ] || fail "no logits were written"
 
