@@ -31,6 +31,7 @@ struct Options {
   std::string messages;
   std::string dtype = "auto";
   int64_t max_tokens = 1024;
+  std::vector<std::string> stop;
   bool drop_oldest = false;
   bool json = false;
   ChatConsoleOptions console;
@@ -90,6 +91,7 @@ void run(const Options& options, const CLI::App& app) {
   const model::LoadedModel loaded =
       model::load_model(ctx, place, compute_dtype(options.dtype, place, spec));
   ChatSession session(ctx, *loaded.decoder, tokenizer, chat, std::move(generate));
+  session.set_stop(options.stop);
   session.set_drop_oldest(options.drop_oldest);
   if (!options.messages.empty()) load_chat(session, options.messages);
   if (app.count("--system") > 0) session.set_system(options.system);
@@ -120,6 +122,7 @@ void setup_chat(CLI::App& app) {
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
       ->capture_default_str();
+  add_stop_option(app, options->stop);
   app.add_flag("--drop-oldest", options->drop_oldest,
                "Forget the oldest turns when the context is full");
   app.add_flag("--verbose", options->console.verbose, "Tokens per second after each answer");

@@ -4,6 +4,7 @@
 
 #include "cli/chat_model.h"
 #include "core/base/error.h"
+#include "infer/stop_strings.h"
 
 namespace cadre::cli {
 namespace {
@@ -29,6 +30,11 @@ ChatSession::ChatSession(Context& ctx, const model::Decoder& decoder, text::Toke
       chat_(std::move(chat)),
       generate_(std::move(generate)),
       session_(decoder) {}
+
+void ChatSession::set_stop(std::vector<std::string> stop) {
+  static_cast<void>(infer::StopStrings(stop));  // refuses what cannot be one
+  stop_ = std::move(stop);
+}
 
 void ChatSession::set_system(std::string_view text) {
   if (!messages_.empty() && has_role(messages_.front(), "system")) {
@@ -124,7 +130,7 @@ ChatAnswer ChatSession::answer(const std::function<void(std::string_view)>& show
   answer.prompt_tokens = static_cast<int64_t>(tokens.size());
   infer::GenerateOptions options = generate_;
   options.keep_going = keep_going;
-  text::StreamDecoder stream(tokenizer_, /*skip_special=*/true);
+  infer::TextStream stream(tokenizer_, /*skip_special=*/true, stop_);
   const auto push = [&](const std::string& piece) {
     if (piece.empty()) return;
     answer.text += piece;
@@ -132,9 +138,10 @@ ChatAnswer ChatSession::answer(const std::function<void(std::string_view)>& show
   };
   answer.result = session_.generate(ctx_, tokens, options, [&](int32_t token) {
     push(stream.push(token));
-    return keep_going();
+    return keep_going() && !stream.stopped();
   });
   push(stream.finish());
+  if (stream.stopped()) answer.result.reason = infer::StopReason::stop_string;
   add("assistant", answer.text);
   return answer;
 }

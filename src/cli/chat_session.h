@@ -30,6 +30,8 @@ class ChatSession {
 
   // Forgets the oldest turns when the conversation outgrows the context, instead of an error.
   void set_drop_oldest(bool drop) { drop_oldest_ = drop; }
+  // Strings that end an answer.
+  void set_stop(std::vector<std::string> stop);
   void set_tools(io::JsonValue tools) { tools_ = std::move(tools); }
   infer::SamplerOptions& sampler() { return generate_.sampler; }
 
@@ -65,6 +67,7 @@ class ChatSession {
   infer::Session session_;
   io::JsonValue::Array messages_;
   io::JsonValue tools_;
+  std::vector<std::string> stop_;
   bool drop_oldest_ = false;
 };
 

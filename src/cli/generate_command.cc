@@ -15,6 +15,7 @@
 #include "cli/terminal.h"
 #include "core/io/json_value.h"
 #include "infer/generator.h"
+#include "infer/stop_strings.h"
 #include "model/stored_model.h"
 
 namespace cadre::cli {
@@ -33,11 +34,27 @@ struct Options {
   std::string chat_template;
   std::string dtype = "auto";
   int64_t max_tokens = 128;
-  bool ignore_eos = false;
+  std::vector<std::string> stop;
+  int64_t logprobs = -1;
   bool json = false;
   infer::SamplerOptions sampler;
   RuntimeOptions runtime;
 };
+
+// As "logprobs" of vLLM, with ids: [{"id", "logprob", "top": [{"id", "logprob"}, ...]}, ...].
+io::JsonValue logprobs_json(const std::vector<infer::TokenLogprobs>& logprobs) {
+  const auto entry = [](const infer::TokenLogprob& token) {
+    io::JsonValue json = io::JsonValue::object();
+    return json.set("id", token.id).set("logprob", token.logprob);
+  };
+  io::JsonValue list = io::JsonValue::array();
+  for (const infer::TokenLogprobs& place : logprobs) {
+    io::JsonValue top = io::JsonValue::array();
+    for (const infer::TokenLogprob& token : place.top) top.push(entry(token));
+    list.push(entry(place.chosen).set("top", std::move(top)));
+  }
+  return list;
+}
 
 io::JsonValue as_json(const infer::GenerateResult& result, const std::vector<int32_t>& prompt,
                       const std::string& text) {
@@ -48,6 +65,7 @@ io::JsonValue as_json(const infer::GenerateResult& result, const std::vector<int
       .set("stop_reason", infer::stop_reason_name(result.reason))
       .set("prefill_seconds", result.prefill_seconds)
       .set("decode_seconds", result.decode_seconds);
+  if (!result.logprobs.empty()) json.set("logprobs", logprobs_json(result.logprobs));
   return json;
 }
 
@@ -72,7 +90,7 @@ std::vector<int32_t> chat_prompt(const Options& options, const std::filesystem::
     request.messages.push(text::chat_message("system", options.system));
   }
   request.messages.push(text::chat_message("user", text));
-  if (!options.ignore_eos) generate.stop_tokens = chat_stop_tokens(place, spec, tokenizer, chat);
+  generate.stop_tokens = chat_stop_tokens(place, spec, tokenizer, chat);
   return encode_chat(tokenizer, chat.render(request).text);
 }
 
@@ -87,7 +105,7 @@ void run(const Options& options, const CLI::App& app) {
   const model::ModelSpec spec = model::read_spec(folder);
   print_notes(spec);
   infer::GenerateOptions generate;
-  if (!options.ignore_eos && spec.eos_token_id >= 0) {
+  if (spec.eos_token_id >= 0) {
     generate.stop_tokens.push_back(static_cast<int32_t>(spec.eos_token_id));
   }
   std::vector<int32_t> prompt;
@@ -111,8 +129,12 @@ void run(const Options& options, const CLI::App& app) {
   generate.sampler = options.sampler;
   generate.max_tokens = options.max_tokens;
   if (tokenizer) generate.num_candidates = tokenizer->vocab_size();
-  std::optional<text::StreamDecoder> stream;
-  if (tokenizer) stream.emplace(*tokenizer, /*skip_special=*/options.chat);
+  generate.logprobs = options.logprobs;
+  if (!tokenizer && !options.stop.empty()) {
+    fail(ErrorKind::invalid_input, "--stop needs a model with a tokenizer");
+  }
+  std::optional<infer::TextStream> stream;
+  if (tokenizer) stream.emplace(*tokenizer, /*skip_special=*/options.chat, options.stop);
   std::string text;
   const auto show = [&](const std::string& piece) {
     text += piece;
@@ -124,16 +146,17 @@ void run(const Options& options, const CLI::App& app) {
     show(app.count("--prompt") > 0 ? options.prompt : "");
   text.clear();
   std::signal(SIGINT, [](int) { interrupted = 1; });
-  const infer::GenerateResult result =
+  infer::GenerateResult result =
       infer::generate(ctx, *loaded.decoder, prompt, generate, [&](int32_t token) {
         if (stream) {
           show(stream->push(token));
         } else if (!options.json) {
           show(std::to_string(token) + " ");
         }
-        return interrupted == 0;
+        return interrupted == 0 && !(stream && stream->stopped());
       });
   if (stream) show(stream->finish());
+  if (stream && stream->stopped()) result.reason = infer::StopReason::stop_string;
   if (options.json) {
     print("{}\n", as_json(result, prompt, text).dump());
     return;
@@ -168,17 +191,23 @@ void setup_generate(CLI::App& app) {
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
       ->capture_default_str();
-  app.add_flag("--ignore-eos", options->ignore_eos, "Go on past the end-of-text token");
+  add_stop_option(app, options->stop);
+  app.add_option("--logprobs", options->logprobs,
+                 "With --json, log probabilities of each token and of this many alternatives")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1000));
   add_dtype_option(app, options->dtype);
   add_fields(app, options->sampler, "Sampling");
   add_fields(app, options->runtime, "Machine");
   add_json_flag(app, options->json);
-  add_examples(app,
-               "  cadre generate runs/quickstart --prompt 'The licence'\n"
-               "  cadre generate model/ -p 'def main' -n 200 --temperature 0\n"
-               "  cadre generate olmoe-q8_0.gguf -p 'Once' -n 20\n"
-               "  cadre generate model/ --chat -p 'What is a router?'\n"
-               "  cadre generate model/ --prompt-tokens 12,7,9 --temperature 0 --json");
+  add_examples(
+      app,
+      "  cadre generate runs/quickstart --prompt 'The licence'\n"
+      "  cadre generate model/ -p 'def main' -n 200 --temperature 0\n"
+      "  cadre generate olmoe-q8_0.gguf -p 'Once' -n 20\n"
+      "  cadre generate model/ --chat -p 'What is a router?'\n"
+      "  cadre generate model/ -p 'Q: 2+2? A:' --stop 'Q:' --min-p 0.1 --repeat-penalty 1.1\n"
+      "  cadre generate model/ --prompt-tokens 12,7,9 --temperature 0 --json");
   app.callback([options, &app] { run(*options, app); });
 }
 

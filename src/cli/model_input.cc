@@ -25,6 +25,13 @@ void print_notes(const model::ModelSpec& spec) {
   for (const std::string& note : spec.notes) print_error("note: " + note);
 }
 
+void add_stop_option(CLI::App& app, std::vector<std::string>& stop) {
+  app.add_option("--stop", stop, "End the text before this string; may be repeated")
+      ->type_name("TEXT")
+      ->take_all()
+      ->allow_extra_args(false);
+}
+
 void add_dtype_option(CLI::App& app, std::string& dtype) {
   app.add_option("--dtype", dtype, "Arithmetic with weights: auto, f32 or bf16; auto as stored")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))

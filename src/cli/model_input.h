@@ -22,6 +22,9 @@ std::filesystem::path find_model(const std::filesystem::path& place);
 // Where the model departs from its configuration, a line each to standard error.
 void print_notes(const model::ModelSpec& spec);
 
+// --stop TEXT, repeated for several.
+void add_stop_option(CLI::App& app, std::vector<std::string>& stop);
+
 // --dtype auto|f32|bf16: the type of the arithmetic with weights.
 void add_dtype_option(CLI::App& app, std::string& dtype);
 // "auto" is f32 for files in f32 and bf16 for all others.

@@ -10,6 +10,10 @@ std::string_view stop_reason_name(StopReason reason) {
       return "max_tokens";
     case StopReason::stop_token:
       return "stop_token";
+    case StopReason::stop_string:
+      return "stop_string";
+    case StopReason::complete:
+      return "complete";
     case StopReason::context_full:
       return "context_full";
     case StopReason::cancelled:

@@ -73,6 +73,7 @@ GenerateResult Session::generate(Context& ctx, std::span<const int32_t> prompt,
                                  ? std::min(options.num_candidates, spec.vocab_size)
                                  : spec.vocab_size;
   Sampler sampler(options.sampler);
+  const auto constraint = options.constraint ? options.constraint->begin() : nullptr;
   GenerateResult result;
   auto start = std::chrono::steady_clock::now();
   result.reused_tokens = keep_common_prefix(prompt);
@@ -92,12 +93,24 @@ GenerateResult Session::generate(Context& ctx, std::span<const int32_t> prompt,
   for (;;) {
     if (static_cast<int64_t>(result.tokens.size()) >= options.max_tokens) break;
     const std::span<const float> row(logits.data<float>(), static_cast<size_t>(candidates));
-    const int32_t token = sampler.sample(row, cache_.length());
+    if (constraint && constraint->must_end()) {
+      result.reason = StopReason::complete;
+      break;
+    }
+    const int32_t token = sampler.sample(
+        {.logits = row,
+         .position = cache_.length(),
+         .history = cached_,
+         .prompt_length = prompt_length,
+         .stop_tokens = options.stop_tokens,
+         .allowed = constraint ? constraint->allowed() : std::span<const uint64_t>()});
     if (std::ranges::find(options.stop_tokens, token) != options.stop_tokens.end()) {
       result.reason = StopReason::stop_token;
       break;
     }
+    if (constraint) constraint->accept(token);
     result.tokens.push_back(token);
+    if (options.logprobs >= 0) result.logprobs.push_back(logprobs_of(row, token, options.logprobs));
     if (on_token && !on_token(token)) {
       result.reason = StopReason::cancelled;
       break;
