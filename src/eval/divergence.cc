@@ -133,11 +133,12 @@ void summarise(const std::vector<TokenScore>& scores, DivergenceResult& result) 
   std::vector<double> sorted;
   for (const TokenScore& score : scores) {
     sorted.push_back(score.kl);
-    result.same_top += score.same_top ? 1.0 / n : 0.0;
+    result.same_top += score.same_top ? 1.0 : 0.0;
     const double change = std::exp(-score.nats_b) - std::exp(-score.nats_a);
-    result.probability_rms += change * change / n;
+    result.probability_rms += change * change;
   }
-  result.probability_rms = std::sqrt(result.probability_rms);
+  result.same_top /= n;
+  result.probability_rms = std::sqrt(result.probability_rms / n);
   std::ranges::sort(sorted);
   result.median_kl = percentile(sorted, 0.5);
   result.kl_90 = percentile(sorted, 0.9);
