@@ -56,7 +56,7 @@ find src tests \( -name '*.cc' -o -name '*.h' \) -exec awk '
     }
     if (FILENAME !~ /^src/) next
     if (own == "core/kernels" && other == "core/tensor" &&
-        target !~ /^core\/tensor\/(dtype|blocks|packed_rows)\.h$/) {
+        target !~ /^core\/tensor\/(dtype|blocks|packed_block|packed_rows)\.h$/) {
       report("includes \"" target "\", but kernels know element types and layouts only")
     }
     if ((path ~ /^model\/nn\// && target ~ /^model\/families\//) ||

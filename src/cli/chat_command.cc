@@ -19,7 +19,6 @@
 #include "cli/terminal.h"
 #include "core/base/error.h"
 #include "core/io/json.h"
-#include "model/stored_model.h"
 
 namespace cadre::cli {
 namespace {
@@ -29,7 +28,7 @@ struct Options {
   std::string system;
   std::string chat_template;
   std::string messages;
-  std::string dtype = "auto";
+  ModelOptions load;
   int64_t max_tokens = 1024;
   std::vector<std::string> stop;
   bool drop_oldest = false;
@@ -88,8 +87,7 @@ void run(const Options& options, const CLI::App& app) {
   generate.max_tokens = options.max_tokens;
   generate.num_candidates = tokenizer.vocab_size();
   generate.stop_tokens = chat_stop_tokens(place, spec, tokenizer, chat);
-  const model::LoadedModel loaded =
-      model::load_model(ctx, place, compute_dtype(options.dtype, place, spec));
+  const model::LoadedModel loaded = load_model(ctx, place, spec, options.load);
   ChatSession session(ctx, *loaded.decoder, tokenizer, chat, std::move(generate));
   session.set_stop(options.stop);
   session.set_drop_oldest(options.drop_oldest);
@@ -131,7 +129,7 @@ void setup_chat(CLI::App& app) {
   app.add_option("--history", options->console.history_file,
                  "Keep what was typed in this file, for the arrow keys of the next time")
       ->type_name("FILE");
-  add_dtype_option(app, options->dtype);
+  add_model_options(app, options->load);
   add_fields(app, options->sampler, "Sampling");
   add_fields(app, options->runtime, "Machine");
   add_json_flag(app, options->json);

@@ -17,7 +17,6 @@
 #include "core/base/file.h"
 #include "core/io/json_value.h"
 #include "eval/perplexity.h"
-#include "model/stored_model.h"
 
 namespace cadre::cli {
 namespace {
@@ -25,7 +24,7 @@ namespace {
 struct Options {
   std::string model;
   std::string text;
-  std::string dtype = "auto";
+  ModelOptions load;
   eval::PerplexityOptions window;
   bool json = false;
   RuntimeOptions runtime;
@@ -40,8 +39,7 @@ void run_perplexity(const Options& options) {
   Context& ctx = runtime.context();
   const model::ModelSpec spec = model::read_spec(folder);
   print_notes(spec);
-  const model::LoadedModel loaded =
-      model::load_model(ctx, folder, compute_dtype(options.dtype, folder, spec));
+  const model::LoadedModel loaded = load_model(ctx, folder, spec, options.load);
   ProgressBar bar("perplexity", "tokens", static_cast<int64_t>(tokens.size()));
   const eval::PerplexityResult result = eval::perplexity(
       ctx, *loaded.decoder, tokens, static_cast<int64_t>(text.size()), options.window,
@@ -78,7 +76,7 @@ void setup_perplexity(CLI::App& app) {
   app.add_option("--stride", options->window.stride,
                  "Tokens that each window scores; 0 takes half the context")
       ->type_name("N");
-  add_dtype_option(app, options->dtype);
+  add_model_options(app, options->load);
   add_fields(app, options->runtime, "Machine");
   add_json_flag(app, options->json);
   add_examples(app,

@@ -19,7 +19,6 @@
 #include "core/base/file.h"
 #include "core/io/json_value.h"
 #include "eval/divergence.h"
-#include "model/stored_model.h"
 
 namespace cadre::cli {
 namespace {
@@ -30,7 +29,7 @@ struct Options {
   std::string a;
   std::string b;
   std::string text;
-  std::string dtype = "auto";
+  ModelOptions load;  // of B; A is taken as stored
   eval::DivergenceOptions window;
   bool json = false;
   RuntimeOptions runtime;
@@ -50,10 +49,10 @@ std::vector<int32_t> common_tokens(const fs::path& a, const fs::path& b, const s
        a.string(), b.string(), at);
 }
 
-model::LoadedModel load(Context& ctx, const fs::path& place, const std::string& dtype) {
+model::LoadedModel load(Context& ctx, const fs::path& place, const ModelOptions& options) {
   const model::ModelSpec spec = model::read_spec(place);
   print_notes(spec);
-  return model::load_model(ctx, place, compute_dtype(dtype, place, spec));
+  return load_model(ctx, place, spec, options);
 }
 
 io::JsonValue as_json(const eval::DivergenceResult& result) {
@@ -107,8 +106,8 @@ void run(const Options& options) {
   const std::vector<int32_t> tokens = common_tokens(a, b, text);
   Runtime runtime(options.runtime);
   Context& ctx = runtime.context();
-  const model::LoadedModel first = load(ctx, a, options.dtype);
-  const model::LoadedModel second = load(ctx, b, options.dtype);
+  const model::LoadedModel first = load(ctx, a, {.dtype = options.load.dtype});
+  const model::LoadedModel second = load(ctx, b, options.load);
   const auto total = static_cast<int64_t>(tokens.size());
   ProgressBar bar("divergence", "tokens", total);
   const eval::DivergenceResult result = eval::divergence(
@@ -141,11 +140,12 @@ void setup_divergence(CLI::App& app) {
   app.add_option("--stride", options->window.stride,
                  "Tokens that each window scores; 0 takes half the context")
       ->type_name("N");
-  add_dtype_option(app, options->dtype);
+  add_model_options(app, options->load);
   add_fields(app, options->runtime, "Machine");
   add_json_flag(app, options->json);
   add_examples(app,
                "  cadre eval divergence olmoe/ olmoe-q4_k.gguf --text wiki.txt\n"
+               "  cadre eval divergence olmoe/ olmoe/ --weights q4_0 --text wiki.txt\n"
                "  cadre eval divergence a/ b/ --text - --context 512 --json < notes.txt");
   app.callback([options] { run(*options); });
 }

@@ -16,7 +16,6 @@
 #include "core/io/json_value.h"
 #include "infer/generator.h"
 #include "infer/stop_strings.h"
-#include "model/stored_model.h"
 
 namespace cadre::cli {
 namespace {
@@ -32,7 +31,7 @@ struct Options {
   bool chat = false;
   std::string system;
   std::string chat_template;
-  std::string dtype = "auto";
+  ModelOptions load;
   int64_t max_tokens = 128;
   std::vector<std::string> stop;
   int64_t logprobs = -1;
@@ -123,8 +122,7 @@ void run(const Options& options, const CLI::App& app) {
   if (prompt.empty() && spec.eos_token_id >= 0) {
     prompt.push_back(static_cast<int32_t>(spec.eos_token_id));
   }
-  const model::LoadedModel loaded =
-      model::load_model(ctx, folder, compute_dtype(options.dtype, folder, spec));
+  const model::LoadedModel loaded = load_model(ctx, folder, spec, options.load);
 
   generate.sampler = options.sampler;
   generate.max_tokens = options.max_tokens;
@@ -196,7 +194,7 @@ void setup_generate(CLI::App& app) {
                  "With --json, log probabilities of each token and of this many alternatives")
       ->type_name("N")
       ->check(CLI::Range(0, 1000));
-  add_dtype_option(app, options->dtype);
+  add_model_options(app, options->load);
   add_fields(app, options->sampler, "Sampling");
   add_fields(app, options->runtime, "Machine");
   add_json_flag(app, options->json);

@@ -12,7 +12,6 @@
 #include "cli/runtime.h"
 #include "cli/terminal.h"
 #include "core/io/safetensors_writer.h"
-#include "model/stored_model.h"
 
 namespace cadre::cli {
 namespace {
@@ -21,7 +20,7 @@ struct Options {
   std::string model;
   std::string tokens;
   std::string output;
-  std::string dtype = "auto";
+  ModelOptions load;
   RuntimeOptions runtime;
 };
 
@@ -33,8 +32,7 @@ void run(const Options& options) {
   Context& ctx = runtime.context();
   const model::ModelSpec spec = model::read_spec(folder);
   print_notes(spec);
-  const model::LoadedModel loaded =
-      model::load_model(ctx, folder, compute_dtype(options.dtype, folder, spec));
+  const model::LoadedModel loaded = load_model(ctx, folder, spec, options.load);
   const int64_t start = 0;
   nn::ForwardTrace trace;
   const Tensor hidden =
@@ -66,7 +64,7 @@ void setup_logits(CLI::App& app) {
                  "layers.L.router_logits [N, E], .experts and .routing_weights [N, k]")
       ->type_name("FILE")
       ->required();
-  add_dtype_option(app, options->dtype);
+  add_model_options(app, options->load);
   add_fields(app, options->runtime, "Machine");
   add_examples(app, "  cadre logits model/ --tokens 1,2,3 --dtype f32 --output logits.safetensors");
   app.callback([options] { run(*options); });

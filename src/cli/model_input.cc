@@ -9,7 +9,6 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "model/format.h"
-#include "model/stored_model.h"
 
 namespace cadre::cli {
 
@@ -32,16 +31,31 @@ void add_stop_option(CLI::App& app, std::vector<std::string>& stop) {
       ->allow_extra_args(false);
 }
 
-void add_dtype_option(CLI::App& app, std::string& dtype) {
-  app.add_option("--dtype", dtype, "Arithmetic with weights: auto, f32 or bf16; auto as stored")
+void add_model_options(CLI::App& app, ModelOptions& options) {
+  app.add_option("--dtype", options.dtype,
+                 "Arithmetic with activations and dense weights: auto, f32 or bf16; auto as stored")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+      ->capture_default_str();
+  app.add_option(
+         "--weights", options.weights,
+         "How matrices are held: stored (blocks of a quantised file stay blocks), dense, or "
+         "rounded while loading: q8_0, q4_0, ...")
+      ->type_name("FORMAT")
       ->capture_default_str();
 }
 
-DType compute_dtype(const std::string& dtype, const std::filesystem::path& folder,
-                    const model::ModelSpec& spec) {
-  if (dtype != "auto") return *dtype_from_name(dtype);
-  return model::stored_dtype(folder, spec) == DType::f32 ? DType::f32 : DType::bf16;
+model::LoadOptions load_options(const ModelOptions& options, const std::filesystem::path& place,
+                                const model::ModelSpec& spec) {
+  model::LoadOptions load;
+  model::set_weight_format(options.weights, load);
+  load.compute = options.dtype == "auto" ? model::natural_compute(place, spec)
+                                         : *dtype_from_name(options.dtype);
+  return load;
+}
+
+model::LoadedModel load_model(Context& ctx, const std::filesystem::path& place,
+                              const model::ModelSpec& spec, const ModelOptions& options) {
+  return model::load_model(ctx, place, load_options(options, place, spec));
 }
 
 std::vector<int32_t> parse_token_ids(const std::string& text) {

@@ -6,8 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "core/tensor/dtype.h"
+#include "core/ops/context.h"
 #include "model/spec.h"
+#include "model/stored_model.h"
 
 namespace CLI {
 class App;
@@ -25,11 +26,18 @@ void print_notes(const model::ModelSpec& spec);
 // --stop TEXT, repeated for several.
 void add_stop_option(CLI::App& app, std::vector<std::string>& stop);
 
-// --dtype auto|f32|bf16: the type of the arithmetic with weights.
-void add_dtype_option(CLI::App& app, std::string& dtype);
-// "auto" is f32 for files in f32 and bf16 for all others.
-DType compute_dtype(const std::string& dtype, const std::filesystem::path& folder,
-                    const model::ModelSpec& spec);
+// --dtype auto|f32|bf16, the type of activations and of dense weights; --weights, how matrices are
+// held (model/stored_model.h).
+struct ModelOptions {
+  std::string dtype = "auto";
+  std::string weights = "stored";
+};
+void add_model_options(CLI::App& app, ModelOptions& options);
+// Throws Error(invalid_input) for an unknown word, naming those there are.
+model::LoadOptions load_options(const ModelOptions& options, const std::filesystem::path& place,
+                                const model::ModelSpec& spec);
+model::LoadedModel load_model(Context& ctx, const std::filesystem::path& place,
+                              const model::ModelSpec& spec, const ModelOptions& options);
 
 // Ids separated by commas or blanks. Throws Error(invalid_input), naming the piece.
 std::vector<int32_t> parse_token_ids(const std::string& text);

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/ops/embedding.h"
-#include "core/ops/linear.h"
 #include "core/ops/recompute.h"
 #include "model/rotation.h"
 
@@ -13,9 +11,9 @@ namespace cadre::model {
 Decoder::Decoder(ModelSpec spec, std::shared_ptr<const Parameters> parameters)
     : spec_(std::move(spec)),
       parameters_(std::move(parameters)),
-      embedding_(parameters_->tensor("embedding")),
+      embedding_(parameters_->weight("embedding")),
       norm_("norm", spec_, *parameters_),
-      head_(spec_.tied_embeddings ? embedding_ : parameters_->tensor("head")) {
+      head_(spec_.tied_embeddings ? embedding_ : parameters_->weight("head")) {
   // Layers that turn alike share a table.
   std::vector<std::pair<AttentionSpec, std::shared_ptr<const ops::RopeTable>>> tables;
   for (int64_t layer = 0; layer < spec_.num_layers(); ++layer) {
@@ -66,7 +64,7 @@ Tensor Decoder::hidden(Context& ctx, const nn::ForwardInput& input, nn::ForwardT
 }
 
 Tensor Decoder::logits(Context& ctx, const Tensor& hidden) const {
-  return ops::linear(ctx, hidden, head_, DType::f32);
+  return ops::linear(ctx, ops::linear_input(ctx, hidden, head_), head_, DType::f32);
 }
 
 ops::CrossEntropyResult Decoder::loss(Context& ctx, const Tensor& hidden,

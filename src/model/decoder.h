@@ -42,9 +42,9 @@ class Decoder {
  private:
   ModelSpec spec_;
   std::shared_ptr<const Parameters> parameters_;
-  Tensor embedding_;
+  ops::Weight embedding_;
   nn::Norm norm_;
-  Tensor head_;
+  ops::Weight head_;
   std::vector<std::variant<nn::Block, nn::HybridBlock>> blocks_;
 };
 

@@ -138,20 +138,44 @@ DType compute_type(ParameterKind kind, DType compute) {
   return selective ? DType::f32 : compute;
 }
 
+bool can_be_packed(const ParameterSpec& parameter) {
+  switch (parameter.kind) {
+    case ParameterKind::embedding:
+    case ParameterKind::head:
+    case ParameterKind::expert:
+      return true;
+    case ParameterKind::projection:
+      return parameter.name.find(".filter.") == std::string::npos;
+    case ParameterKind::router:
+    case ParameterKind::buffer:
+    case ParameterKind::norm:
+    case ParameterKind::bias:
+      break;
+  }
+  return false;
+}
+
 Parameters::Parameters(Context& ctx, const ModelSpec& spec, DType compute)
-    : Parameters(ctx, spec, compute, [](int64_t) { return Tensor(); }) {}
+    : Parameters(ctx, spec, compute, [](int64_t) { return ops::Weight(); }) {}
 
 Parameters::Parameters(Context& ctx, const ModelSpec& spec, DType compute,
-                       const std::function<Tensor(int64_t parameter)>& existing)
+                       const std::function<ops::Weight(int64_t parameter)>& existing)
     : specs_(parameter_list(spec)), compute_(compute) {
   for (const ParameterSpec& parameter : specs_) {
-    const auto index = static_cast<int64_t>(tensors_.size());
+    const auto index = static_cast<int64_t>(weights_.size());
     const DType type = compute_type(parameter.kind, compute);
-    Tensor tensor = existing(index);
-    if (!tensor.defined()) tensor = ctx.empty(parameter.shape, type);
-    CADRE_CHECK(tensor.shape() == parameter.shape && tensor.dtype() == type);
+    ops::Weight weight = existing(index);
+    if (weight.packed.defined()) {
+      const PackedMatrix& packed = weight.packed;
+      CADRE_CHECK(can_be_packed(parameter) && packed.rows == parameter.shape.dim(-2) &&
+                  packed.k == parameter.shape.dim(-1) &&
+                  packed.count * packed.rows * packed.k == parameter.shape.elements());
+    } else {
+      if (!weight.dense.defined()) weight.dense = ctx.empty(parameter.shape, type);
+      CADRE_CHECK(weight.dense.shape() == parameter.shape && weight.dense.dtype() == type);
+    }
     index_[parameter.name] = index;
-    tensors_.push_back(std::move(tensor));
+    weights_.push_back(std::move(weight));
   }
 }
 
@@ -165,7 +189,28 @@ int64_t Parameters::index_of(std::string_view name) const {
   return found->second;
 }
 
+const ops::Weight& Parameters::weight(std::string_view name) const {
+  return weight(index_of(name));
+}
+
+const Tensor& Parameters::tensor(int64_t index) const {
+  const ops::Weight& held = weight(index);
+  if (held.packed.defined()) {
+    fail(ErrorKind::internal, "the parameter \"{}\" is packed as {}, expected a tensor",
+         specs_[static_cast<size_t>(index)].name, packed_format_name(held.packed.format));
+  }
+  return held.dense;
+}
+
 const Tensor& Parameters::tensor(std::string_view name) const { return tensor(index_of(name)); }
+
+int64_t Parameters::bytes() const {
+  int64_t sum = 0;
+  for (const ops::Weight& weight : weights_) {
+    sum += weight.packed.defined() ? weight.packed.bytes() : weight.dense.bytes();
+  }
+  return sum;
+}
 
 void initialise(Context& ctx, const ModelSpec& model, const ParameterSpec& parameter, uint64_t seed,
                 const Tensor& target) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/ops/context.h"
+#include "core/ops/weight.h"
 #include "core/tensor/tensor.h"
 #include "model/spec.h"
 
@@ -59,29 +60,39 @@ std::vector<ParameterSpec> parameter_list(const ModelSpec& spec);
 // keeps the router and the norms in f32 whatever the compute type (Switch, arXiv:2101.03961).
 DType compute_type(ParameterKind kind, DType compute);
 
-// The memory: one tensor for each entry of the list. Layers hold handles to the same storage, so
-// what an optimiser writes here is what the next forward pass reads.
+// Whether a parameter may be held in few bits: the matrices that tokens are multiplied with, but
+// for those that selective precision keeps, and the taps of local filters, which are small.
+bool can_be_packed(const ParameterSpec& parameter);
+
+// The memory: one tensor, or packed matrix, for each entry of the list. Layers hold handles to the
+// same storage, so what an optimiser writes here is what the next forward pass reads.
 class Parameters {
  public:
   // Uninitialised tensors of compute_type(kind, compute).
   Parameters(Context& ctx, const ModelSpec& spec, DType compute);
-  // As above, but where `existing` gives a tensor (of that shape and type), it is the parameter;
-  // where it gives an empty one, memory is allocated. Asked once for each entry, in order.
+  // As above, but where `existing` gives a tensor (of that shape and type) or, if it can be packed,
+  // a packed matrix of that shape, it is the parameter; where it gives neither, memory is
+  // allocated. Asked once for each entry, in order.
   Parameters(Context& ctx, const ModelSpec& spec, DType compute,
-             const std::function<Tensor(int64_t parameter)>& existing);
+             const std::function<ops::Weight(int64_t parameter)>& existing);
 
   const std::vector<ParameterSpec>& specs() const { return specs_; }
   int64_t size() const { return static_cast<int64_t>(specs_.size()); }
   DType compute() const { return compute_; }
-  const Tensor& tensor(int64_t index) const { return tensors_[static_cast<size_t>(index)]; }
+  const ops::Weight& weight(int64_t index) const { return weights_[static_cast<size_t>(index)]; }
   // Throws Error(internal) if there is no parameter of that name.
+  const ops::Weight& weight(std::string_view name) const;
+  // The same, of a parameter that is not packed, or Error(internal).
+  const Tensor& tensor(int64_t index) const;
   const Tensor& tensor(std::string_view name) const;
+  // The bytes of all of them.
+  int64_t bytes() const;
   bool contains(std::string_view name) const;
   int64_t index_of(std::string_view name) const;
 
  private:
   std::vector<ParameterSpec> specs_;
-  std::vector<Tensor> tensors_;
+  std::vector<ops::Weight> weights_;
   std::unordered_map<std::string, int64_t> index_;
   DType compute_;
 };

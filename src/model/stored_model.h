@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <string_view>
 
 #include "core/ops/context.h"
 #include "model/decoder.h"
@@ -33,14 +34,47 @@ void load_tensors(Context& ctx, const std::filesystem::path& place, const ModelS
 
 // The element type of the stored matrices, for those who keep it; f32 for quantised ones.
 DType stored_dtype(const std::filesystem::path& place, const ModelSpec& spec);
+// The compute type that loses nothing worth keeping: f32 for files in f32, bf16 for all others,
+// quantised ones among them.
+DType natural_compute(const std::filesystem::path& place, const ModelSpec& spec);
 
-// A decoder with its parameters in the compute type. Parameters that the file stores as we do (in
-// that type, a whole parameter in our order) are views of the mapped file and not writable; the
-// rest is in memory.
+// How the matrices of a model are held (can_be_packed in parameters.h).
+enum class WeightFormat {
+  dense,   // in the compute type
+  stored,  // blocks of the file that kernels compute with stay blocks, all else is dense
+  packed,  // in LoadOptions::packed, whatever the file holds; a matrix whose rows are not whole
+           // blocks as dense, and the embedding as stored unless it is the head too
+};
+
+struct LoadOptions {
+  DType compute = DType::bf16;
+  WeightFormat format = WeightFormat::stored;
+  PackedFormat packed = PackedFormat::q8_0;
+};
+
+// Whether a parameter is rounded to options.packed.
+bool is_packed(const ModelSpec& spec, const ParameterSpec& parameter, const LoadOptions& options);
+
+// "dense", "stored" or the name of a packed format that values can be rounded to. Throws
+// Error(invalid_input) listing them.
+void set_weight_format(std::string_view name, LoadOptions& options);
+
+// A decoder with its parameters in the compute type, or packed. Parameters that the file stores as
+// we do (in that type, a whole parameter in our order) are views of the mapped file and not
+// writable; the rest is in memory.
 struct LoadedModel {
   std::shared_ptr<const Parameters> parameters;
   std::shared_ptr<const Decoder> decoder;
 };
+LoadedModel load_model(Context& ctx, const std::filesystem::path& place,
+                       const LoadOptions& options);
+// All dense.
 LoadedModel load_model(Context& ctx, const std::filesystem::path& place, DType compute);
+
+// A model of random weights that no file holds, to measure the speed and memory of any size: normal
+// values in dense matrices, or packed blocks of random quants of the same deviation. Each matrix
+// repeats a run of 2^20 values, for drawing billions takes minutes.
+LoadedModel random_model(Context& ctx, const ModelSpec& spec, const LoadOptions& options,
+                         uint64_t seed);
 
 }  // namespace cadre::model

@@ -33,6 +33,7 @@ class FileWeights final : public Weights {
   int64_t num_tensors() const override { return static_cast<int64_t>(source_->tensors().size()); }
   void read(Context& ctx, int64_t parameter, Range elements, DType type, void* out) const override;
   Tensor view(int64_t parameter, Range elements, DType type) const override;
+  std::optional<StoredBlocks> blocks(int64_t parameter) const override;
   void release(int64_t parameter, Range elements) const override;
 
  private:
@@ -150,6 +151,34 @@ Tensor FileWeights::view(int64_t parameter, Range elements, DType type) const {
     return tensor.reshape({tensor.elements()}).slice(begin, begin + elements.size());
   }
   return {};
+}
+
+std::optional<Weights::StoredBlocks> FileWeights::blocks(int64_t parameter) const {
+  const auto own = pieces(parameter);
+  const std::optional<BlockType> type = source_->find(own.front().name)->blocks;
+  if (!type) return std::nullopt;
+  const int64_t width = parameters_[static_cast<size_t>(parameter)].shape.dim(-1);
+  if (!fits_blocks(*type, width)) return std::nullopt;
+  const BlockLayout layout = block_layout(*type);
+  const int64_t row_bytes = width / layout.elements * layout.bytes;
+  StoredBlocks stored = {*type, {}};
+  for (const FilePart& piece : own) {
+    const AxisSwap swap = piece.swap.is_identity() ? AxisSwap{1, 1, 1, piece.elements} : piece.swap;
+    const bool whole_rows = piece.file_offset % width == 0 && swap.width % width == 0;
+    if (source_->find(piece.name)->blocks != type || !whole_rows) return std::nullopt;
+    const std::byte* first =
+        source_->blocks(piece.name).data() + piece.file_offset / width * row_bytes;
+    const int64_t run = swap.width / width;
+    for (int64_t outer = 0; outer < swap.outer; ++outer) {
+      for (int64_t column = 0; column < swap.columns; ++column) {
+        for (int64_t row = 0; row < swap.rows; ++row) {
+          const int64_t at = ((outer * swap.rows + row) * swap.columns + column) * run;
+          stored.pieces.push_back({first + at * row_bytes, run, row_bytes});
+        }
+      }
+    }
+  }
+  return stored;
 }
 
 void FileWeights::release(int64_t parameter, Range elements) const {

@@ -4,12 +4,14 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "core/base/range.h"
 #include "core/io/tensor_source.h"
 #include "core/ops/context.h"
+#include "core/ops/weight.h"
 #include "model/families/family.h"
 #include "model/parameters.h"
 #include "model/spec.h"
@@ -36,6 +38,13 @@ class Weights {
   // The same elements as a tensor on the mapped file, if they lie there in our order, in that type
   // and aligned; otherwise an empty tensor. Not writable; keeps the file mapped.
   virtual Tensor view(int64_t parameter, Range elements, DType type) const = 0;
+  // The rows of a quantised parameter as the file holds them, whatever their order there. Nothing
+  // if the file does not hold all of it in blocks of one type, row by row.
+  struct StoredBlocks {
+    BlockType type;
+    std::vector<ops::BlockRows> pieces;  // on mapped pages, in our order
+  };
+  virtual std::optional<StoredBlocks> blocks(int64_t parameter) const = 0;
   // Gives back the memory of mapped pages that hold these elements; reading them again is allowed.
   virtual void release(int64_t parameter, Range elements) const = 0;
 };

@@ -8,7 +8,8 @@
 namespace cadre::kernels {
 
 // Runs about `flops` floating-point operations on registers alone, in independent chains, with the
-// instruction that this table's gemm of that type is made of. Returns how many it ran.
+// instruction that this table's gemm of that type is made of (i8: its product with quantised
+// weights; operations on integers then). Returns how many it ran.
 using PeakFlopsFn = int64_t(int64_t flops) noexcept;
 
 // Moves `bytes` (a multiple of 4096, 64-byte aligned) once from or to memory: read sums all words

@@ -62,6 +62,7 @@ struct KernelTable {
   RoundBlocksFn* round_blocks;
   PeakFlopsFn* peak_f32;
   PeakFlopsFn* peak_bf16;
+  PeakFlopsFn* peak_i8;
   ReadMemoryFn* read_memory;
   WriteMemoryFn* write_memory;
   CopyMemoryFn* copy_memory;

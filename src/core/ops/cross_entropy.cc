@@ -4,6 +4,7 @@
 
 #include "core/ops/check.h"
 #include "core/ops/gemm_tasks.h"
+#include "core/ops/weight.h"
 
 namespace cadre::ops {
 namespace {
@@ -156,6 +157,20 @@ class Head {
   float* losses_;
 };
 
+// The losses of the computed rows in their places among `count`.
+CrossEntropyResult collect(Context& ctx, const Rows& rows, const std::vector<float>& losses,
+                           size_t count) {
+  CrossEntropyResult result = {.loss = ctx.empty({1}, DType::f32),
+                               .token_losses = std::vector<float>(count, 0.0f)};
+  double sum = 0;
+  for (size_t i = 0; i < losses.size(); ++i) {
+    result.token_losses[static_cast<size_t>(rows.source[i])] = losses[i];
+    sum += double{rows.weights[i]} * losses[i];
+  }
+  result.loss.data<float>()[0] = static_cast<float>(sum);
+  return result;
+}
+
 void scale(Context& ctx, const Tensor& x, float factor) {
   const kernels::AddArgs args = {.a = x.raw(),
                                  .a_type = x.dtype(),
@@ -197,14 +212,7 @@ CrossEntropyResult linear_cross_entropy(Context& ctx, const Tensor& x, const Ten
   const Gradient dw = derive_weight ? tape->gradient(ctx, weight) : Gradient{{}, false};
   Head(chosen, weight, rows, losses.data()).run(ctx, dchosen, dw);
 
-  CrossEntropyResult result = {.loss = ctx.empty({1}, DType::f32),
-                               .token_losses = std::vector<float>(targets.size(), 0.0f)};
-  double sum = 0;
-  for (size_t i = 0; i < losses.size(); ++i) {
-    result.token_losses[static_cast<size_t>(rows.source[i])] = losses[i];
-    sum += double{rows.weights[i]} * losses[i];
-  }
-  result.loss.data<float>()[0] = static_cast<float>(sum);
+  CrossEntropyResult result = collect(ctx, rows, losses, targets.size());
   if (!tracks_x && !tracks_weight) return result;
   const Tensor dx = tracks_x ? gather(ctx, dchosen, rows.place) : Tensor{};
   tape->record(result.loss, [=, x = TensorKey(x)](Context& c, const Tensor& dy) {
@@ -217,6 +225,37 @@ CrossEntropyResult linear_cross_entropy(Context& ctx, const Tensor& x, const Ten
     tape->contribute(c, x, dx);
   });
   return result;
+}
+
+CrossEntropyResult linear_cross_entropy(Context& ctx, const Tensor& x, const Weight& weight,
+                                        std::span<const int32_t> targets,
+                                        std::span<const float> weights) {
+  if (!weight.packed.defined()) {
+    return linear_cross_entropy(ctx, x, weight.dense, targets, weights);
+  }
+  CADRE_CHECK(static_cast<int64_t>(targets.size()) == x.dim(0) && targets.size() == weights.size());
+  const int64_t vocab_size = weight.rows();
+  const Rows rows = rows_with_target(targets, weights, vocab_size);
+  std::vector<float> losses(rows.source.size());
+  const LinearInput input = linear_input(ctx, gather(ctx, x, rows.source), weight);
+  const int64_t step = rows_per_block(rows.size(), vocab_size);
+  for (int64_t begin = 0; begin < rows.size(); begin += step) {
+    const Range block = {begin, std::min(rows.size(), begin + step)};
+    const Tensor logits = linear(ctx, slice(input, block), weight, DType::f32);
+    const kernels::CrossEntropyArgs args = {.z = logits.data<float>(),
+                                            .z_stride = vocab_size,
+                                            .targets = rows.targets.data() + begin,
+                                            .loss = losses.data() + begin,
+                                            .lse = nullptr,
+                                            .weight = nullptr,
+                                            .dz = nullptr,
+                                            .dz_type = DType::f32,
+                                            .dz_stride = vocab_size,
+                                            .vocab_size = vocab_size};
+    ctx.for_blocks(block.size(), kRowsPerTask,
+                   [&](Range part) { ctx.kernels().cross_entropy(args, part); });
+  }
+  return collect(ctx, rows, losses, targets.size());
 }
 
 }  // namespace cadre::ops

@@ -62,6 +62,13 @@ void embedding_backward(Context& ctx, const Tensor& dy, const std::vector<int32_
 
 }  // namespace
 
+void expect_token(int32_t token, int64_t place, int64_t vocab_size) {
+  if (token < 0 || token >= vocab_size) {
+    fail(ErrorKind::invalid_input, "embedding: token {} at position {}, expected 0 to {}", token,
+         place, vocab_size - 1);
+  }
+}
+
 Tensor embedding(Context& ctx, const Tensor& weight, std::span<const int32_t> tokens, DType dtype) {
   expect_rank(weight, 2, "embedding: weight");
   expect_activation(weight, "embedding: weight");
@@ -69,11 +76,7 @@ Tensor embedding(Context& ctx, const Tensor& weight, std::span<const int32_t> to
   const int64_t width = weight.dim(1);
   const auto count = static_cast<int64_t>(tokens.size());
   for (int64_t n = 0; n < count; ++n) {
-    const int32_t token = tokens[static_cast<size_t>(n)];
-    if (token < 0 || token >= vocab_size) {
-      fail(ErrorKind::invalid_input, "embedding: token {} at position {}, expected 0 to {}", token,
-           n, vocab_size - 1);
-    }
+    expect_token(tokens[static_cast<size_t>(n)], n, vocab_size);
   }
   const Tensor y = ctx.empty({count, width}, dtype);
   expect_activation(y, "embedding: result");

@@ -13,4 +13,7 @@ namespace cadre::ops {
 // summed in the order of n, so the gradient does not depend on the number of threads.
 Tensor embedding(Context& ctx, const Tensor& weight, std::span<const int32_t> tokens, DType dtype);
 
+// Throws that error.
+void expect_token(int32_t token, int64_t place, int64_t vocab_size);
+
 }  // namespace cadre::ops

@@ -43,7 +43,9 @@ double best_rate(Context& ctx, int repeats, const std::function<double(int worke
 
 double measure_peak_flops(Context& ctx, DType dtype, int repeats) {
   const kernels::KernelTable& table = ctx.kernels();
-  kernels::PeakFlopsFn* const peak = dtype == DType::bf16 ? table.peak_bf16 : table.peak_f32;
+  kernels::PeakFlopsFn* const peak = dtype == DType::bf16 ? table.peak_bf16
+                                     : dtype == DType::i8 ? table.peak_i8
+                                                          : table.peak_f32;
   // First find how much keeps one thread busy for about 20 ms.
   int64_t flops = 1 << 20;
   while (flops < (int64_t{1} << 40) && seconds_of([&] { peak(flops); }) < 0.02) flops *= 2;
@@ -54,6 +56,7 @@ Roofline measure_roofline(Context& ctx) {
   Roofline roofline;
   roofline.f32_flops = measure_peak_flops(ctx, DType::f32, 5);
   roofline.bf16_flops = measure_peak_flops(ctx, DType::bf16, 5);
+  roofline.i8_ops = measure_peak_flops(ctx, DType::i8, 5);
   const kernels::KernelTable& table = ctx.kernels();
   std::vector<Tensor> buffers;
   for (int worker = 0; worker < ctx.pool().num_threads(); ++worker) {

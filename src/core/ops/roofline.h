@@ -9,6 +9,7 @@ namespace cadre::ops {
 struct Roofline {
   double f32_flops = 0.0;   // operations a second in registers, a multiply-add counting as two
   double bf16_flops = 0.0;  // the same with the instruction that bf16 products use
+  double i8_ops = 0.0;      // the same with that of products with quantised weights
   double read_bytes = 0.0;  // bytes a second, far more data than the caches hold
   double write_bytes = 0.0;
   double copy_bytes = 0.0;  // read and written bytes together

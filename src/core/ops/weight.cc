@@ -4,6 +4,7 @@
 
 #include "core/ops/check.h"
 #include "core/ops/elementwise.h"
+#include "core/ops/embedding.h"
 
 namespace cadre::ops {
 namespace {
@@ -88,15 +89,19 @@ int64_t Weight::rows() const {
   return packed.defined() ? packed.rows : dense.dim(dense.rank() - 2);
 }
 
-LinearInput linear_input(Context& ctx, const Tensor& x, const Weight& weight) {
+LinearInput linear_input(Context& ctx, const Tensor& x, std::span<const Weight* const> weights) {
   LinearInput input;
   input.x = x;
-  if (!weight.packed.defined()) return input;
+  const auto packed =
+      std::ranges::find_if(weights, [](const Weight* w) { return w->packed.defined(); });
+  if (packed == weights.end()) return input;
   expect_activation(x, "linear: x");
   expect_rank(x, 2, "linear: x");
   const int64_t n = x.dim(0);
-  const int64_t k = weight.packed.k;
-  expect_shape(x, {n, k}, "linear: x");
+  const int64_t k = (*packed)->packed.k;
+  for (const Weight* weight : weights) {
+    if (weight->packed.defined()) expect_shape(x, {n, weight->packed.k}, "linear: x");
+  }
   input.quants = ctx.empty({n, k}, DType::i8);
   input.scales = ctx.empty({n, k / 32}, DType::f32);
   input.sums = ctx.empty({n, k / 16}, DType::i32);
@@ -112,9 +117,14 @@ LinearInput linear_input(Context& ctx, const Tensor& x, const Weight& weight) {
   return input;
 }
 
+LinearInput linear_input(Context& ctx, const Tensor& x, const Weight& weight) {
+  const Weight* const one = &weight;
+  return linear_input(ctx, x, {&one, 1});
+}
+
 Tensor linear(Context& ctx, const LinearInput& x, const Weight& weight, DType dtype) {
   if (!weight.packed.defined()) return linear(ctx, x.x, weight.dense, dtype);
-  return multiply(ctx, x, weight.packed, {{0, x.x.dim(0), 0}}, dtype);
+  return multiply(ctx, x, weight.packed, {{0, x.quants.dim(0), 0}}, dtype);
 }
 
 Tensor grouped_linear(Context& ctx, const LinearInput& x, const Weight& weight,
@@ -127,21 +137,29 @@ Tensor grouped_linear(Context& ctx, const LinearInput& x, const Weight& weight,
     const int64_t begin = ends[static_cast<size_t>(e)];
     groups.push_back({begin, ends[static_cast<size_t>(e) + 1] - begin, e});
   }
-  return multiply(ctx, x, weight.packed, groups, x.x.dtype());
+  return multiply(ctx, x, weight.packed, groups, DType::f32);
 }
 
-LinearInput gather(Context& ctx, const LinearInput& x, const Tensor& permuted_x,
-                   const std::vector<int32_t>& source) {
+LinearInput slice(const LinearInput& x, Range rows) {
+  const auto part = [&](const Tensor& tensor) {
+    return tensor.defined() ? tensor.slice(rows.begin, rows.end) : tensor;
+  };
+  return {part(x.x), part(x.quants), part(x.scales), part(x.sums), part(x.minimums)};
+}
+
+LinearInput permute(Context& ctx, const LinearInput& x, const DispatchPlanPtr& plan) {
   LinearInput result;
-  result.x = permuted_x;
-  const auto rows_of = [&](const Tensor& from) -> Tensor {
-    if (!from.defined()) return {};
-    const auto rows = static_cast<int64_t>(source.size());
+  if (!x.quants.defined()) {
+    result.x = permute(ctx, x.x, plan);
+    return result;
+  }
+  const auto rows = static_cast<int64_t>(plan->source.size());
+  const auto rows_of = [&](const Tensor& from) {
     const Tensor to = ctx.empty({rows, from.dim(1)}, from.dtype());
     const kernels::GatherRowsArgs args = {.x = from.raw(),
                                           .y = to.raw(),
                                           .type = from.dtype(),
-                                          .source = source.data(),
+                                          .source = plan->source.data(),
                                           .width = from.dim(1)};
     ctx.for_rows(rows, 2 * from.dim(1) * dtype_size(from.dtype()),
                  [&](Range range) { ctx.kernels().gather_rows(args, range); });
@@ -154,24 +172,20 @@ LinearInput gather(Context& ctx, const LinearInput& x, const Tensor& permuted_x,
   return result;
 }
 
-PackedMatrix pack(Context& ctx, PackedFormat format, int64_t count, int64_t rows, int64_t k,
-                  const std::byte* blocks, int64_t row_bytes) {
-  CADRE_CHECK(k % packed_block_size(format) == 0);
-  PackedMatrix matrix = {format, count, rows, k, nullptr};
-  matrix.storage = ctx.allocator().allocate(matrix.bytes());
-  const int64_t tiles = packed_tiles(rows);
-  ctx.for_blocks(count * tiles, 4, [&](Range range) {
-    for (int64_t i = range.begin; i < range.end; ++i) {
-      const int64_t first = i % tiles * kPackedRows;
-      ctx.kernels().pack_rows({.blocks = blocks + (i / tiles * rows + first) * row_bytes,
-                               .row_bytes = row_bytes,
-                               .format = format,
-                               .rows = std::min(kPackedRows, rows - first),
-                               .k = k,
-                               .tile = matrix.tile(i / tiles, i % tiles)});
+Tensor embedding(Context& ctx, const Weight& weight, std::span<const int32_t> tokens, DType dtype) {
+  if (!weight.packed.defined()) return embedding(ctx, weight.dense, tokens, dtype);
+  const auto count = static_cast<int64_t>(tokens.size());
+  const int64_t width = weight.packed.k;
+  for (int64_t n = 0; n < count; ++n) {
+    expect_token(tokens[static_cast<size_t>(n)], n, weight.packed.rows);
+  }
+  const Tensor y = ctx.empty({count, width}, DType::f32);
+  ctx.for_rows(count, 64 * width, [&](Range rows) {
+    for (int64_t n = rows.begin; n < rows.end; ++n) {
+      unpack_row(weight.packed, 0, tokens[static_cast<size_t>(n)], y.data<float>() + n * width);
     }
   });
-  return matrix;
+  return dtype == DType::f32 ? y : cast(ctx, y, dtype);
 }
 
 }  // namespace cadre::ops

@@ -3,7 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 
+#include "core/base/range.h"
+#include "core/ops/cross_entropy.h"
+#include "core/ops/dispatch.h"
 #include "core/ops/linear.h"
 #include "core/tensor/packed_matrix.h"
 
@@ -20,35 +25,61 @@ struct Weight {
   int64_t rows() const;   // M
 };
 
-// Activations on their way into linear layers: x, and x in 8 bits if any of the layers is packed.
-// Quantised once, used by all.
+// Activations on their way into linear layers: x if any of them is dense, and x in 8 bits if any is
+// packed. Quantised once, used by all.
 struct LinearInput {
   Tensor x;         // [N, K] f32 or bf16
-  Tensor quants;    // [N, K] i8; undefined if no layer wants it, as are the rest
+  Tensor quants;    // [N, K] i8; undefined if no layer is packed, as are the rest
   Tensor scales;    // [N, K / 32] f32
   Tensor sums;      // [N, K / 16] i32
   Tensor minimums;  // [N, K / 32] f32
 };
 
-// x with what `weight` needs; a second call adds what another weight needs. Throws
-// Error(invalid_input) if a packed weight has another K.
+// x with what the weights need. Throws Error(invalid_input) if a packed weight has another K.
+LinearInput linear_input(Context& ctx, const Tensor& x, std::span<const Weight* const> weights);
 LinearInput linear_input(Context& ctx, const Tensor& x, const Weight& weight);
 
 // y = x weight^T in `dtype`; see linear.h and core/kernels/quantised_gemm.h. Throws
 // Error(internal) if the input lacks what the weight needs, or a packed weight meets a tape.
 Tensor linear(Context& ctx, const LinearInput& x, const Weight& weight, DType dtype);
 
-// Rows [offsets[e], offsets[e + 1]) of x meet matrix e; y is in the type of x.x.
+// Rows [offsets[e], offsets[e + 1]) of x meet matrix e; y is in inner_type(weight, type of x).
 Tensor grouped_linear(Context& ctx, const LinearInput& x, const Weight& weight,
                       const GroupOffsets& offsets);
 
-// Rows of the input in the order source[i], as permute() does for tensors.
-LinearInput gather(Context& ctx, const LinearInput& x, const Tensor& permuted_x,
-                   const std::vector<int32_t>& source);
+// The type of values between two layers that are otherwise in `compute`: packed products end in
+// f32, and rounding them would only cost a pass over memory.
+inline DType inner_type(const Weight& weight, DType compute) {
+  return weight.packed.defined() ? DType::f32 : compute;
+}
 
-// Packs rows of blocks, [count, rows, k] as files hold them (core/kernels/pack_rows.h), on all
-// threads. row_bytes is of one row.
+// Some rows of the input; shares memory with it.
+LinearInput slice(const LinearInput& x, Range rows);
+// Rows of the input in the order of experts, as permute() in dispatch.h for tensors.
+LinearInput permute(Context& ctx, const LinearInput& x, const DispatchPlanPtr& plan);
+
+// y[n, :] = weight[tokens[n], :] as `dtype`, as embedding() in embedding.h.
+Tensor embedding(Context& ctx, const Weight& weight, std::span<const int32_t> tokens, DType dtype);
+
+// The losses of linear_cross_entropy() in cross_entropy.h, whose derivative a packed weight lacks.
+CrossEntropyResult linear_cross_entropy(Context& ctx, const Tensor& x, const Weight& weight,
+                                        std::span<const int32_t> targets,
+                                        std::span<const float> weights);
+
+// Rows of blocks as files hold them (core/kernels/pack_rows.h).
+struct BlockRows {
+  const std::byte* first;  // of any alignment
+  int64_t count;
+  int64_t row_bytes;
+};
+
+// Packs [count, rows, k] on all threads. The pieces lie end to end in that order.
 PackedMatrix pack(Context& ctx, PackedFormat format, int64_t count, int64_t rows, int64_t k,
-                  const std::byte* blocks, int64_t row_bytes);
+                  std::span<const BlockRows> pieces);
+
+// The same of values, rounded to blocks as quantise() in blocks.h does. `read` gives rows
+// [begin, end) of the count * rows, k values each, in f32; it is called on this thread, in order.
+PackedMatrix pack_values(Context& ctx, PackedFormat format, int64_t count, int64_t rows, int64_t k,
+                         const std::function<void(Range rows, float* values)>& read);
 
 }  // namespace cadre::ops

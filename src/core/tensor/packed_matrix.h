@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string_view>
 
 #include "core/tensor/blocks.h"
 #include "core/tensor/packed_rows.h"
@@ -29,6 +31,16 @@ struct PackedMatrix {
     return storage->data + index * matrix_bytes() + tile * packed_tile_bytes(format, k);
   }
 };
+
+// The values of row `row` of matrix `index`, k of them: (quant - offset) * scale - minimum, each
+// step rounded to f32.
+void unpack_row(const PackedMatrix& matrix, int64_t index, int64_t row, float* values);
+
+// "q8_0", "q4_k", ...
+std::string_view packed_format_name(PackedFormat format);
+std::optional<PackedFormat> packed_format_from_name(std::string_view name);
+// Every format, those of most bits first.
+std::span<const PackedFormat> packed_formats();
 
 // The blocks that a format is packed from, and the format that takes blocks of a type, if any does.
 BlockType block_type(PackedFormat format);

@@ -29,10 +29,15 @@ Attention::Attention(const model::ModelSpec& model, int64_t layer,
 
 Tensor Attention::forward(Context& ctx, const Tensor& x, const ForwardInput& input) const {
   const DType type = x.dtype();
-  const Tensor filtered = filter_ ? filter_->forward(ctx, x, input) : x;
-  Tensor q = query_.forward(ctx, filtered, type);
-  Tensor k = key_.forward(ctx, filtered, type);
-  Tensor v = value_.forward(ctx, x, type);
+  Tensor q, k, v;
+  {
+    const ops::Weight* const weights[] = {&query_.weight(), &key_.weight(), &value_.weight()};
+    const Tensor filtered = filter_ ? filter_->forward(ctx, x, input) : x;
+    const ops::LinearInput rows = ops::linear_input(ctx, filtered, weights);
+    q = query_.forward(ctx, rows, type);
+    k = key_.forward(ctx, rows, type);
+    v = filter_ ? value_.forward(ctx, x, type) : value_.forward(ctx, rows, type);
+  }
   if (query_norm_.defined()) {
     q = ops::rms_norm(ctx, q, query_norm_, eps_, type);
     k = ops::rms_norm(ctx, k, key_norm_, eps_, type);

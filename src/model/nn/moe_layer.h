@@ -32,8 +32,8 @@ class MoeLayer {
  private:
   int64_t num_experts_;
   Router router_;
-  Tensor gate_up_;  // [E, 2F, D]
-  Tensor down_;     // [E, D, F]
+  ops::Weight gate_up_;  // [E, 2F, D]
+  ops::Weight down_;     // [E, D, F]
   std::optional<SharedExpert> shared_;
 };
 

@@ -21,6 +21,15 @@ struct Blocks {
   int64_t row_bytes;
   Tensor values;  // [count, rows, k]
 
+  // In three pieces, so that tiles reach over their ends.
+  std::vector<BlockRows> pieces() const {
+    const auto rows = static_cast<int64_t>(bytes.size()) / row_bytes;
+    const int64_t first = rows / 3 + 1;
+    return {{bytes.data(), first, row_bytes},
+            {bytes.data() + first * row_bytes, 1, row_bytes},
+            {bytes.data() + (first + 1) * row_bytes, rows - first - 1, row_bytes}};
+  }
+
   Blocks(PackedFormat format, int64_t count, int64_t rows, int64_t k, uint64_t seed) {
     const BlockType type = block_type(format);
     const BlockLayout layout = block_layout(type);
@@ -47,9 +56,8 @@ TEST_CASE("pack: a product with a unit vector is the value of the block") {
     CAPTURE(block_type_name(block_type(format)));
     const int64_t k = 512;
     const Blocks blocks(format, 2, 21, k, 1);
-    const Weight weight = {
-        .dense = {},
-        .packed = pack(machine.ctx, format, 2, 21, k, blocks.bytes.data(), blocks.row_bytes)};
+    const Weight weight = {.dense = {},
+                           .packed = pack(machine.ctx, format, 2, 21, k, blocks.pieces())};
     // Unit vectors times 127 have whole numbers as quants and a scale of 1.
     const Tensor x = Tensor::zeros({2 * k, k}, DType::f32);
     for (int64_t i = 0; i < 2 * k; ++i) x.data<float>()[i * k + i % k] = 127.0f;
@@ -79,9 +87,8 @@ TEST_CASE("linear: packed weights are near dense ones of the same values") {
     CAPTURE(block_type_name(block_type(format)));
     const Blocks blocks(format, 1, 50, 256, 2);
     const Weight dense = {.dense = blocks.values.reshape({50, 256}), .packed = {}};
-    const Weight packed = {
-        .dense = {},
-        .packed = pack(machine.ctx, format, 1, 50, 256, blocks.bytes.data(), blocks.row_bytes)};
+    const Weight packed = {.dense = {},
+                           .packed = pack(machine.ctx, format, 1, 50, 256, blocks.pieces())};
     CHECK(packed.rows() == dense.rows());
     const Tensor want = linear(machine.ctx, linear_input(machine.ctx, x, dense), dense, DType::f32);
     const Tensor got =
@@ -107,9 +114,8 @@ TEST_CASE("packed linear: bits depend on neither threads, nor table, nor the row
     if (table->name == "scalar") continue;
     for (const int threads : {1, 2, 3}) {
       Machine machine(*table, threads);
-      const Weight weight = {.dense = {},
-                             .packed = pack(machine.ctx, PackedFormat::q4_k, 4, 300, k,
-                                            blocks.bytes.data(), blocks.row_bytes)};
+      const Weight weight = {
+          .dense = {}, .packed = pack(machine.ctx, PackedFormat::q4_k, 4, 300, k, blocks.pieces())};
       const LinearInput input = linear_input(machine.ctx, x, weight);
       const Tensor y = grouped_linear(machine.ctx, input, weight, ends);
       if (!first.defined()) first = y;
@@ -122,8 +128,10 @@ TEST_CASE("packed linear: bits depend on neither threads, nor table, nor the row
           grouped_linear(machine.ctx, linear_input(machine.ctx, row, weight), weight, alone);
       CHECK(same_bits(y.slice(8, 9), z));
       // Gathered rows are quantised rows.
-      const std::vector<int32_t> source = {5, 5, 89};
-      const LinearInput gathered = gather(machine.ctx, input, x.slice(0, 3), source);
+      DispatchPlan plan;
+      plan.source = {5, 5, 89};
+      const LinearInput gathered =
+          permute(machine.ctx, input, std::make_shared<const DispatchPlan>(plan));
       CHECK(same_bits(gathered.quants.slice(1, 2), input.quants.slice(5, 6)));
       CHECK(same_bits(gathered.minimums.slice(2, 3), input.minimums.slice(89, 90)));
     }

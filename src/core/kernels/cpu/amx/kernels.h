@@ -10,5 +10,6 @@ namespace cadre::kernels::amx {
 GemmFn gemm;
 QuantisedGemmFn quantised_gemm;
 PeakFlopsFn peak_bf16;
+PeakFlopsFn peak_i8;
 
 }  // namespace cadre::kernels::amx

@@ -35,4 +35,35 @@ int64_t peak_bf16(int64_t flops) noexcept {
   return done;
 }
 
+namespace {
+
+template <int kSum, int kLeft, int kRight>
+inline void multiply_bytes() {
+  asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kLeft), "i"(kRight));
+}
+
+}  // namespace
+
+int64_t peak_i8(int64_t flops) noexcept {
+  alignas(64) uint32_t operands[4][256];
+  uint32_t state = 1;
+  for (auto& tile : operands) {
+    for (uint32_t& x : tile) x = state = state * 1664525u + 1013904223u;
+  }
+  configure_tiles();
+  load_tile<4>(reinterpret_cast<const std::byte*>(operands[0]));
+  load_tile<5>(reinterpret_cast<const std::byte*>(operands[1]));
+  load_tile<6>(reinterpret_cast<const std::byte*>(operands[2]));
+  load_tile<7>(reinterpret_cast<const std::byte*>(operands[3]));
+  int64_t done = 0;
+  for (; done < flops; done += 4 * 2 * 16 * 16 * 64) {
+    multiply_bytes<0, 4, 6>();
+    multiply_bytes<1, 4, 7>();
+    multiply_bytes<2, 5, 6>();
+    multiply_bytes<3, 5, 7>();
+  }
+  release_tiles();
+  return done;
+}
+
 }  // namespace cadre::kernels::amx

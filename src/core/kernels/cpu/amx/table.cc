@@ -10,6 +10,7 @@ const KernelTable& table() {
     t.gemm = gemm;
     t.quantised_gemm = quantised_gemm;
     t.peak_bf16 = peak_bf16;
+    t.peak_i8 = peak_i8;
     return t;
   }();
   return kTable;

@@ -47,6 +47,7 @@ CombineBackwardFn combine_backward;
 AdamWFn adamw;
 RoundBlocksFn round_blocks;
 PeakFlopsFn peak_f32;
+PeakFlopsFn peak_i8;
 ReadMemoryFn read_memory;
 WriteMemoryFn write_memory;
 CopyMemoryFn copy_memory;

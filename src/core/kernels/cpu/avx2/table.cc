@@ -38,6 +38,7 @@ const KernelTable& table() {
     t.round_blocks = round_blocks;
     t.peak_f32 = peak_f32;
     t.peak_bf16 = peak_f32;
+    t.peak_i8 = peak_i8;
     t.read_memory = read_memory;
     t.write_memory = write_memory;
     t.copy_memory = copy_memory;

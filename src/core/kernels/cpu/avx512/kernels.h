@@ -50,6 +50,7 @@ CombineBackwardFn combine_backward;
 AdamWFn adamw;
 PeakFlopsFn peak_f32;
 PeakFlopsFn peak_bf16;
+PeakFlopsFn peak_i8_vnni;
 ReadMemoryFn read_memory;
 WriteMemoryFn write_memory;
 CopyMemoryFn copy_memory;

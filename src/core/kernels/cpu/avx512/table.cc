@@ -50,6 +50,7 @@ const KernelTable& table_vnni() {
     KernelTable t = table();
     t.name = "avx512_vnni";
     t.quantised_gemm = quantised_gemm_vnni;
+    t.peak_i8 = peak_i8_vnni;
     return t;
   }();
   return kTable;

@@ -1,74 +1,24 @@
 #include "core/kernels/quantised_gemm.h"
 
 #include <cmath>
-#include <cstring>
 
 #include "core/kernels/cpu/scalar/element.h"
 #include "core/kernels/cpu/scalar/kernels.h"
+#include "core/tensor/packed_block.h"
 
 namespace cadre::kernels::scalar {
 namespace {
 
-uint8_t byte_at(const std::byte* p, int64_t i) { return static_cast<uint8_t>(p[i]); }
-
-float half_at(const std::byte* p, int64_t i) {
-  f16 h;
-  std::memcpy(&h, p + 2 * i, sizeof(h));
-  return to_f32(h);
-}
-
-// One block of a tile: 16 rows of block_size elements.
-struct Block {
-  PackedFormat format;
-  const std::byte* at;
-
-  // The quant of row r, element i of the block, less the offset.
-  int32_t value(int64_t r, int64_t i) const {
-    const std::byte* group =
-        at + packed_header_bytes(format) + i / kPackedGroup * packed_group_bytes(format);
-    const int64_t quad = i % kPackedGroup / 4;
-    const int64_t lane = r * 4 + i % 4;
-    if (format == PackedFormat::q8_0) {
-      return static_cast<int8_t>(byte_at(group, quad * 64 + lane));
-    }
-    int32_t q = byte_at(group, quad % 4 * 64 + lane) >> (quad < 4 ? 0 : 4) & 15;
-    if (format == PackedFormat::q5_k) q |= (byte_at(group, 256 + lane) >> quad & 1) << 4;
-    if (format == PackedFormat::q6_k) {
-      q |= (byte_at(group, 256 + quad / 4 * 64 + lane) >> (2 * (quad % 4)) & 3) << 4;
-    }
-    return q - packed_offset(format);
-  }
-
-  // Of the group of 32, or 16 in q6_k.
-  float scale(int64_t r, int64_t group) const {
-    const float d = half_at(at, r);
-    switch (format) {
-      case PackedFormat::q8_0:
-      case PackedFormat::q4_0:
-        return d;
-      case PackedFormat::q4_k:
-      case PackedFormat::q5_k:
-        return d * static_cast<float>(byte_at(at, 64 + group * 16 + r));
-      case PackedFormat::q6_k:
-        return d * static_cast<float>(static_cast<int8_t>(byte_at(at, 32 + group * 16 + r)));
-    }
-    return 0;
-  }
-
-  float minimum(int64_t r, int64_t group) const {
-    return half_at(at, 16 + r) * static_cast<float>(byte_at(at, 64 + 128 + group * 16 + r));
-  }
-};
-
 float element(const QuantisedGemmArgs& args, int64_t t, int64_t row) {
   const int64_t block_size = packed_block_size(args.format);
-  const int64_t group_size = args.format == PackedFormat::q6_k ? 16 : 32;
+  const int64_t group_size = packed_scale_group(args.format);
   const int8_t* x = args.x.quants + t * args.k;
   const std::byte* tile = args.tiles + row / kPackedRows * packed_tile_bytes(args.format, args.k);
   const int64_t r = row % kPackedRows;
   float acc = 0.0f;
   for (int64_t i = 0; i < args.k; i += group_size) {
-    const Block block = {args.format, tile + i / block_size * packed_block_bytes(args.format)};
+    const PackedBlock block = {args.format,
+                               tile + i / block_size * packed_block_bytes(args.format)};
     const int64_t group = i % block_size / group_size;
     int32_t dot = 0;
     for (int64_t j = 0; j < group_size; ++j) {

@@ -43,6 +43,7 @@ const KernelTable& scalar_table() {
       .round_blocks = scalar::round_blocks,
       .peak_f32 = scalar::peak_f32,
       .peak_bf16 = scalar::peak_f32,
+      .peak_i8 = scalar::peak_f32,
       .read_memory = scalar::read_memory,
       .write_memory = scalar::write_memory,
       .copy_memory = scalar::copy_memory,

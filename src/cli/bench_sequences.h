@@ -1,0 +1,57 @@
+// The model of `cadre bench MODEL` and the sequences that it reads and continues.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/model_input.h"
+#include "cli/runtime.h"
+#include "infer/kv_cache.h"
+#include "model/pass_cost.h"
+
+namespace cadre::cli {
+
+struct BenchModelOptions {
+  std::string model;
+  std::string random;
+  std::vector<int64_t> prompts = {512};
+  std::vector<int64_t> texts = {128};
+  std::vector<int64_t> batches = {1};
+  std::vector<int64_t> depths = {0};
+  int64_t repetitions = 5;
+  int64_t chunk = 512;
+  ModelOptions load;
+  bool json = false;
+  RuntimeOptions runtime;
+};
+
+struct BenchPass {
+  double seconds;
+  model::PassCost cost;
+};
+
+// Belongs to one thread; the context must outlive it.
+class BenchSequences {
+ public:
+  // Loads the model, or makes it.
+  BenchSequences(Context& ctx, const BenchModelOptions& options);
+
+  std::string name() const { return model_.decoder->spec().architecture; }
+  int64_t num_parameters() const;
+  int64_t weight_bytes() const { return model_.parameters->bytes(); }
+
+  // Forgets all and reads `depth` random tokens for each of `batch` sequences.
+  void reset(int64_t batch, int64_t depth);
+  // `count` more tokens for each sequence in one pass, and the logits behind the last of each.
+  BenchPass pass(int64_t count);
+
+ private:
+  Context& ctx_;
+  int64_t chunk_;
+  model::LoadedModel model_;
+  std::unique_ptr<infer::KvCache> cache_;
+  uint64_t next_token_ = 0;
+};
+
+}  // namespace cadre::cli
