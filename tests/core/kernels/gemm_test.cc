@@ -78,6 +78,19 @@ TEST_CASE("gemm: every table agrees with the scalar one where sums take more tha
   }
 }
 
+TEST_CASE("gemm: every table agrees with the scalar one where columns take more than one block") {
+  RandomStream random(7);
+  for (const bool b_transposed : {false, true}) {
+    for (const DType type : {DType::f32, DType::bf16}) {
+      GemmShape shape{.m = 15, .n = 790, .k = 1600, .type = type, .c_type = type};
+      shape.b_transposed = b_transposed;
+      CAPTURE(shape.text());
+      GemmCase c(shape, random);
+      check_against_scalar(c);
+    }
+  }
+}
+
 TEST_CASE("gemm: the bits of an element do not depend on how m and n are cut") {
   RandomStream random(3);
   for (int i = 0; i < 40; ++i) {

@@ -3,9 +3,11 @@
 // Blocks of a and b are packed so that the inner loop reads consecutive memory, padded with zeros
 // to whole register tiles. A tile of c, kRows x kVectors registers, gains kBlockDepth steps of k at
 // a time; between those it waits in scratch, exactly as it was, so each element is one chain of
-// sums over ascending k whatever the blocks. The bound is the multiplier: a step loads kVectors
-// vectors and kRows broadcasts, all from the first-level cache, for kRows * kVectors
-// multiplications.
+// sums over ascending k whatever the blocks; after the last it goes to c from the first-level
+// cache. The bound is the multiplier: a step loads kVectors vectors and kRows broadcasts, all from
+// the first-level cache, for kRows * kVectors multiplications. There a panel of b lies, kBlockDepth
+// deep, while the panels of a come from the second level; b as a whole, packed once for all rows,
+// may lie in the third.
 //
 // A unit is what one lane multiplies in a step: kDepth consecutive elements along k. Math offers
 //   Element, Vector, kWidth (lanes), kDepth, kRows, kVectors
@@ -27,23 +29,35 @@ class Gemm {
       : args_(args),
         a_(static_cast<const Element*>(args.a)),
         b_(static_cast<const Element*>(args.b)),
+        units_((args.k + kDepth - 1) / kDepth),
         packed_a_(reinterpret_cast<float*>(args.scratch)),
-        packed_b_(packed_a_ + kBlockRows * kBlockDepth),
-        sums_(packed_b_ + kBlockColumns * kBlockDepth) {}
+        sums_(packed_a_ + kBlockRows * kBlockDepth),
+        packed_b_(sums_ + kBlockRows * kBlockColumns) {
+    // If not even half a block of columns can be packed along all of k, it is done piece by piece
+    // for each block of rows.
+    const bool whole = units_ <= 2 * (kPackedB / kBlockColumns);
+    stretch_ = whole ? units_ : kBlockDepth;
+    block_columns_ = kBlockColumns;
+    if (whole && units_ > 0) {
+      block_columns_ = smaller(kBlockColumns, kPackedB / units_ / kColumns * kColumns);
+    }
+  }
 
   void run() {
-    const int64_t units = (args_.k + kDepth - 1) / kDepth;
-    for (int64_t j = 0; j < args_.n; j += kBlockColumns) {
-      const int64_t columns = smaller(kBlockColumns, args_.n - j);
+    for (int64_t j = 0; j < args_.n; j += block_columns_) {
+      const int64_t columns = smaller(block_columns_, args_.n - j);
       for (int64_t i = 0; i < args_.m; i += kBlockRows) {
         const int64_t rows = smaller(kBlockRows, args_.m - i);
-        for (int64_t u = 0; u == 0 || u < units; u += kBlockDepth) {
-          const int64_t depth = smaller(kBlockDepth, units - u);
+        for (int64_t u = 0; u == 0 || u < units_; u += kBlockDepth) {
+          const int64_t depth = smaller(kBlockDepth, units_ - u);
           pack_a(i, rows, u, depth);
-          if (i == 0 || units > kBlockDepth) pack_b(j, columns, u, depth);
-          multiply(rows, columns, depth, u == 0);
+          if (stretch_ < units_) {
+            pack_b(j, columns, u, depth);
+          } else if (i == 0 && u == 0) {
+            pack_b(j, columns, 0, units_);
+          }
+          multiply({i, rows, j, columns, u, depth});
         }
-        finish(i, rows, j, columns);
       }
     }
   }
@@ -59,10 +73,20 @@ class Gemm {
   static constexpr int64_t kBlockDepth = 192;  // units
   static constexpr int64_t kBlockRows = 24 * kRows;
   static constexpr int64_t kBlockColumns = 768;
-  static_assert(kBlockColumns % kColumns == 0);
-  static_assert(4 * (kBlockRows * kBlockDepth + kBlockColumns * kBlockDepth +
-                     kBlockRows * kBlockColumns) <=
-                kGemmScratchBytes);
+  // Units of b that fit beside the rest.
+  static constexpr int64_t kPackedB =
+      kGemmScratchBytes / 4 - kBlockRows * kBlockDepth - kBlockRows * kBlockColumns;
+  static_assert(kBlockColumns % kColumns == 0 && kPackedB >= kBlockColumns * kBlockDepth);
+  // Where the lanes of a factor lie side by side, this many rows are read side by side: few enough
+  // for the streams that the processor fetches ahead, enough to fill whole lines of a panel.
+  static constexpr int64_t kRowsAtOnce = 8;
+
+  // A block of c and a part of k.
+  struct Block {
+    int64_t first_row, rows;
+    int64_t first_column, columns;
+    int64_t first_unit, depth;
+  };
 
   static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
   static int64_t elements_below(int64_t limit, int64_t begin) {
@@ -72,48 +96,71 @@ class Gemm {
   // Row i of a panel at panel[i * kBlockDepth + u] if k is contiguous in a, else at
   // panel[u * kRows + i]: either way it is a copy, and the inner loop broadcasts from both.
   void pack_a(int64_t first_row, int64_t rows, int64_t first_unit, int64_t depth) {
+    if (args_.a_transposed) {
+      for (int64_t u = 0; u < depth; u += kRowsAtOnce) {
+        const int64_t steps = smaller(kRowsAtOnce, depth - u);
+        for (int64_t i = 0; i < rows; i += kRows) {
+          pack_a_steps(first_row + i, smaller(kRows, rows - i), first_unit + u, steps,
+                       packed_a_ + i * kBlockDepth + u * kRows);
+        }
+      }
+      return;
+    }
     for (int64_t i = 0; i < rows; i += kRows) {
       float* panel = packed_a_ + i * kBlockDepth;
       const int64_t valid = smaller(kRows, rows - i);
-      if (args_.a_transposed) {
-        for (int64_t u = 0; u < depth; ++u) {
+      for (int64_t row = 0; row < kRows; ++row) {
+        const Element* from = a_ + (first_row + i + row) * args_.a_stride;
+        for (int64_t u = 0; u < depth; u += kWidth) {
           const int64_t p = (first_unit + u) * kDepth;
-          const Element* from = a_ + p * args_.a_stride + first_row + i;
-          for (int64_t lane = 0; lane < kRows; lane += kWidth) {
-            const Vector x =
-                Math::across(from + lane, args_.a_stride, args_.k - p, elements_below(valid, lane));
-            Math::store_units(panel + u * kRows + lane, x, smaller(kWidth, kRows - lane));
-          }
+          const Vector x = row < valid ? Math::along_k(from + p, args_.k - p) : Vector::zero();
+          Math::store_units(panel + row * kBlockDepth + u, x, kWidth);
         }
-      } else {
-        for (int64_t row = 0; row < kRows; ++row) {
-          const Element* from = a_ + (first_row + i + row) * args_.a_stride;
-          for (int64_t u = 0; u < depth; u += kWidth) {
-            const int64_t p = (first_unit + u) * kDepth;
-            const Vector x = row < valid ? Math::along_k(from + p, args_.k - p) : Vector::zero();
-            Math::store_units(panel + row * kBlockDepth + u, x, kWidth);
-          }
-        }
+      }
+    }
+  }
+
+  void pack_a_steps(int64_t row, int64_t valid, int64_t first_unit, int64_t steps, float* to) {
+    for (int64_t u = 0; u < steps; ++u, to += kRows) {
+      const int64_t p = (first_unit + u) * kDepth;
+      const Element* from = a_ + p * args_.a_stride + row;
+      for (int64_t lane = 0; lane < kRows; lane += kWidth) {
+        const Vector x =
+            Math::across(from + lane, args_.a_stride, args_.k - p, elements_below(valid, lane));
+        Math::store_units(to + lane, x, smaller(kWidth, kRows - lane));
       }
     }
   }
 
   // panel[u * kColumns + j]
   void pack_b(int64_t first_column, int64_t columns, int64_t first_unit, int64_t depth) {
-    for (int64_t j = 0; j < columns; j += kColumns) {
-      float* panel = packed_b_ + j * kBlockDepth;
+    if (args_.b_transposed) {
+      for (int64_t j = 0; j < columns; j += kColumns) {
+        for (int64_t lane = 0; lane < kColumns; lane += kWidth) {
+          transpose_b(first_column + j + lane, smaller(kWidth, elements_below(columns, j + lane)),
+                      first_unit, depth, packed_b_ + j * stretch_ + lane);
+        }
+      }
+      return;
+    }
+    for (int64_t u = 0; u < depth; u += kRowsAtOnce) {
+      const int64_t steps = smaller(kRowsAtOnce, depth - u);
+      for (int64_t j = 0; j < columns; j += kColumns) {
+        pack_b_steps(first_column + j, columns - j, first_unit + u, steps,
+                     packed_b_ + j * stretch_ + u * kColumns);
+      }
+    }
+  }
+
+  void pack_b_steps(int64_t column, int64_t valid, int64_t first_unit, int64_t steps, float* to) {
+    for (int64_t u = 0; u < steps; ++u, to += kColumns) {
+      const int64_t p = (first_unit + u) * kDepth;
+      const Element* from = b_ + p * args_.b_stride + column;
+#pragma GCC unroll 4
       for (int64_t lane = 0; lane < kColumns; lane += kWidth) {
-        const int64_t valid = smaller(kWidth, elements_below(columns, j + lane));
-        if (args_.b_transposed) {
-          transpose_b(first_column + j + lane, valid, first_unit, depth, panel + lane);
-          continue;
-        }
-        for (int64_t u = 0; u < depth; ++u) {
-          const int64_t p = (first_unit + u) * kDepth;
-          const Element* from = b_ + p * args_.b_stride + first_column + j + lane;
-          const Vector x = Math::across(from, args_.b_stride, args_.k - p, valid);
-          Math::store_units(panel + u * kColumns + lane, x, kWidth);
-        }
+        const Vector x = Math::across(from + lane, args_.b_stride, args_.k - p,
+                                      smaller(kWidth, elements_below(valid, lane)));
+        Math::store_units(to + lane, x, kWidth);
       }
     }
   }
@@ -136,16 +183,29 @@ class Gemm {
     }
   }
 
-  void multiply(int64_t rows, int64_t columns, int64_t depth, bool first) {
-    for (int64_t j = 0; j < columns; j += kColumns) {
-      const float* b = packed_b_ + j * kBlockDepth;
-      for (int64_t i = 0; i < rows; i += kRows) {
+  void multiply(const Block& block) {
+    for (int64_t j = 0; j < block.columns; j += kColumns) {
+      const float* b =
+          packed_b_ + j * stretch_ + (stretch_ < units_ ? 0 : block.first_unit * kColumns);
+      for (int64_t i = 0; i < block.rows; i += kRows) {
         const float* a = packed_a_ + i * kBlockDepth;
-        float* sums = tile(i, j);
+        const bool first = block.first_unit == 0;
+        const bool last = block.first_unit + block.depth == units_;
+        // A tile that need not wait leaves nothing in the second-level cache.
+        float* sums = first && last ? sums_ : sums_ + j * kBlockRows + i * kColumns;
+        const Tile tile = {block.first_row + i, smaller(kRows, block.rows - i),
+                           block.first_column + j, smaller(kColumns, block.columns - j)};
+        if (last) fetch(tile);
         if (args_.a_transposed) {
-          multiply_tile<1, kRows>(a, b, depth, first, sums);
+          multiply_tile<1, kRows>(a, b, block.depth, first, sums);
         } else {
-          multiply_tile<kBlockDepth, 1>(a, b, depth, first, sums);
+          multiply_tile<kBlockDepth, 1>(a, b, block.depth, first, sums);
+        }
+        if (!last) continue;
+        if (args_.c_type == DType::f32) {
+          finish<float>(tile, sums);
+        } else {
+          finish<bf16>(tile, sums);
         }
       }
     }
@@ -187,17 +247,35 @@ class Gemm {
     }
   }
 
-  void finish(int64_t first_row, int64_t rows, int64_t first_column, int64_t columns) {
-    for (int64_t i = 0; i < rows; ++i) {
-      for (int64_t j = 0; j < columns; j += kWidth) {
-        const int64_t row = i % kRows;
-        const float* from = tile(i - row, j - j % kColumns) + row * kColumns + j % kColumns;
-        const Vector sum = Vector::load(from, typename Vector::All{});
-        const int64_t at = (first_row + i) * args_.c_stride + first_column + j;
-        if (args_.c_type == DType::f32) {
-          write(static_cast<float*>(args_.c) + at, sum, columns - j);
-        } else {
-          write(static_cast<bf16*>(args_.c) + at, sum, columns - j);
+  // A register tile of c.
+  struct Tile {
+    int64_t first_row, rows;
+    int64_t first_column, columns;
+  };
+
+  template <typename T>
+  T* address(const Tile& tile) const {
+    return static_cast<T*>(args_.c) + tile.first_row * args_.c_stride + tile.first_column;
+  }
+
+  // Asks for the lines of c that are written after the products to come.
+  void fetch(const Tile& tile) const {
+    const int64_t element = dtype_size(args_.c_type);
+    const std::byte* row = static_cast<const std::byte*>(args_.c) +
+                           (tile.first_row * args_.c_stride + tile.first_column) * element;
+    for (int64_t i = 0; i < tile.rows; ++i, row += args_.c_stride * element) {
+      for (int64_t at = 0; at < tile.columns * element; at += 64) __builtin_prefetch(row + at, 1);
+    }
+  }
+
+  template <typename T>
+  void finish(const Tile& tile, const float* sums) {
+    T* row = address<T>(tile);
+    for (int64_t i = 0; i < tile.rows; ++i, row += args_.c_stride, sums += kColumns) {
+#pragma GCC unroll 4
+      for (int64_t j = 0; j < kColumns; j += kWidth) {
+        if (j < tile.columns) {
+          write(row + j, Vector::load(sums + j, typename Vector::All{}), tile.columns - j);
         }
       }
     }
@@ -217,15 +295,15 @@ class Gemm {
     sum.store(to, part);
   }
 
-  // The tile of sums whose first row and column are i and j of the block.
-  float* tile(int64_t i, int64_t j) { return sums_ + j * kBlockRows + i * kColumns; }
-
   const GemmArgs& args_;
   const Element* a_;
   const Element* b_;
+  int64_t units_;          // along all of k
+  int64_t stretch_;        // units of b that are packed at a time
+  int64_t block_columns_;  // columns of b that are
   float* packed_a_;
+  float* sums_;  // tile (i, j) at j * kBlockRows + i * kColumns
   float* packed_b_;
-  float* sums_;
 };
 
 // Units of one f32, converted from T on packing.
