@@ -43,9 +43,18 @@ int64_t BenchSequences::num_parameters() const {
 }
 
 void BenchSequences::reset(int64_t batch, int64_t depth) {
-  CADRE_CHECK(batch == 1);
   const model::ModelSpec& spec = model_.decoder->spec();
-  cache_ = std::make_unique<infer::KvCache>(spec, model_.parameters->compute(), spec.max_positions);
+  step_.reset();
+  cache_ = std::make_unique<infer::PagedCache>(
+      spec, model_.parameters->compute(),
+      infer::CacheOptions{.num_tokens = batch * (spec.max_positions + ops::kAttentionTile),
+                          .max_sequences = batch,
+                          .step_tokens = chunk_,
+                          .share_prefixes = false});
+  step_ = std::make_unique<infer::CacheStep>(*cache_);
+  sequences_.clear();
+  for (int64_t i = 0; i < batch; ++i) sequences_.push_back(cache_->make_sequence());
+  texts_.assign(static_cast<size_t>(batch), {});
   for (int64_t done = 0; done < depth; done += chunk_) pass(std::min(chunk_, depth - done));
 }
 
@@ -54,25 +63,36 @@ BenchPass BenchSequences::pass(int64_t count) {
   const RandomStream random(7);
   auto tokens = std::make_shared<std::vector<int32_t>>();
   auto positions = std::make_shared<std::vector<int32_t>>();
-  const int64_t depth = cache_->length();
-  for (int64_t i = 0; i < count; ++i) {
-    const double draw = random.uniform_f64_at(next_token_++);
-    tokens->push_back(static_cast<int32_t>(draw * static_cast<double>(spec.vocab_size)));
-    positions->push_back(static_cast<int32_t>(depth + i));
+  std::vector<model::PassSequence> read;
+  for (size_t s = 0; s < sequences_.size(); ++s) {
+    const int64_t depth = sequences_[s].length;
+    read.push_back({count, depth});
+    for (int64_t i = 0; i < count; ++i) {
+      const double draw = random.uniform_f64_at(next_token_++);
+      tokens->push_back(static_cast<int32_t>(draw * static_cast<double>(spec.vocab_size)));
+      positions->push_back(static_cast<int32_t>(depth + i));
+      texts_[s].push_back(tokens->back());
+    }
   }
   nn::ForwardInput input;
   input.tokens = std::move(tokens);
   input.positions = std::move(positions);
-  input.store = cache_.get();
+  input.store = step_.get();
   nn::ForwardTrace trace;
   const auto start = std::chrono::steady_clock::now();
-  cache_->begin_step(count);
+  step_->clear();
+  for (infer::CacheSequence& sequence : sequences_) {
+    cache_->reserve(ctx_, sequence, count);
+    step_->add(sequence, count);
+  }
   const Tensor hidden = model_.decoder->hidden(ctx_, input, &trace);
-  cache_->end_step();
-  model_.decoder->logits(ctx_, hidden.slice(count - 1, count));
+  const auto batch = std::ssize(sequences_);
+  const Tensor last = ctx_.empty({batch, hidden.dim(1)}, hidden.dtype());
+  for (int64_t s = 0; s < batch; ++s) infer::copy_row(hidden, (s + 1) * count - 1, last, s);
+  model_.decoder->logits(ctx_, last);
+  for (size_t s = 0; s < sequences_.size(); ++s) cache_->commit(sequences_[s], texts_[s]);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  const model::PassSequence sequence = {count, depth};
-  return {elapsed.count(), model::pass_cost(spec, *model_.parameters, {&sequence, 1}, 1, &trace)};
+  return {elapsed.count(), model::pass_cost(spec, *model_.parameters, read, batch, &trace)};
 }
 
 }  // namespace cadre::cli

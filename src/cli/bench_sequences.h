@@ -7,7 +7,8 @@
 
 #include "cli/model_input.h"
 #include "cli/runtime.h"
-#include "infer/kv_cache.h"
+#include "infer/cache_step.h"
+#include "infer/paged_cache.h"
 #include "model/pass_cost.h"
 
 namespace cadre::cli {
@@ -50,7 +51,10 @@ class BenchSequences {
   Context& ctx_;
   int64_t chunk_;
   model::LoadedModel model_;
-  std::unique_ptr<infer::KvCache> cache_;
+  std::unique_ptr<infer::PagedCache> cache_;
+  std::unique_ptr<infer::CacheStep> step_;
+  std::vector<infer::CacheSequence> sequences_;
+  std::vector<std::vector<int32_t>> texts_;  // of each, as far as it is in the cache
   uint64_t next_token_ = 0;
 };
 

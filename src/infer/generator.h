@@ -4,33 +4,18 @@
 #include <cstdint>
 #include <functional>
 #include <span>
-#include <string_view>
 #include <vector>
 
-#include "infer/constraint.h"
-#include "infer/kv_cache.h"
-#include "infer/logprobs.h"
-#include "infer/sampler.h"
+#include "infer/request.h"
 #include "model/decoder.h"
 
 namespace cadre::infer {
 
-struct GenerateOptions {
-  SamplerOptions sampler;
-  int64_t max_tokens = 128;
-  std::vector<int32_t> stop_tokens;              // ends the text; the token itself is not reported
-  std::shared_ptr<const Constraint> constraint;  // what the text has to be, if there
-  int64_t logprobs = -1;        // alternatives to report for each token; -1 reports nothing
-  int64_t num_candidates = 0;   // sample only ids below this; 0 means all rows of the head
+struct GenerateOptions : TextOptions {
   int64_t prefill_chunk = 512;  // tokens of the prompt in one forward pass
   // Asked before each pass over the prompt, if there; false cancels.
   std::function<bool()> keep_going;
 };
-
-// stop_string is for callers, who know the text; complete: the constraint lets nothing follow.
-enum class StopReason { max_tokens, stop_token, stop_string, complete, context_full, cancelled };
-// "max_tokens" and so on.
-std::string_view stop_reason_name(StopReason reason);
 
 struct GenerateResult {
   std::vector<int32_t> tokens;

@@ -1,5 +1,5 @@
-// One sequence that is read and continued again and again, as a conversation is: what the next
-// prompt has in common with the last one and its continuation is not computed again.
+// One text at a time, read and continued again and again, as a conversation is: what the next
+// prompt has in common with earlier ones and their continuations is not computed again.
 #pragma once
 
 #include <cstdint>
@@ -7,33 +7,30 @@
 #include <span>
 #include <vector>
 
+#include "infer/engine.h"
 #include "infer/generator.h"
 
 namespace cadre::infer {
 
-// Holds the KV cache and the tokens in it. Belongs to one thread; the decoder must outlive it.
+// An engine for one. Belongs to one thread; the decoder must outlive it.
 class Session {
  public:
-  explicit Session(const model::Decoder& decoder);
+  // Throws as Engine does.
+  explicit Session(const model::Decoder& decoder, const EngineOptions& options = {});
 
   // As generate(), whose text it gives whatever was cached before. A session can be used after an
-  // error; one in the middle of a pass leaves it empty.
+  // error.
   GenerateResult generate(Context& ctx, std::span<const int32_t> prompt,
                           const GenerateOptions& options,
                           const std::function<bool(int32_t)>& on_token);
 
-  // The tokens in the cache, in order.
+  // Of the last prompt and its continuation the tokens whose keys were computed.
   const std::vector<int32_t>& cached() const { return cached_; }
-  int64_t max_length() const { return cache_.max_length(); }
+  int64_t max_length() const { return engine_.max_length(); }
+  EngineStatistics statistics() const { return engine_.statistics(); }
 
  private:
-  // Forgets what the prompt does not begin with and returns how many of its tokens are left to use.
-  int64_t keep_common_prefix(std::span<const int32_t> prompt);
-  // Runs tokens behind what the cache holds; the logits of the last one, [1, V].
-  Tensor step(Context& ctx, std::span<const int32_t> tokens);
-
-  const model::Decoder& decoder_;
-  KvCache cache_;
+  Engine engine_;
   std::vector<int32_t> cached_;
 };
 

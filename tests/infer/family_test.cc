@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "infer/generator.h"
-#include "infer/kv_cache.h"
 #include "model/hf.h"
 #include "tests/infer/cached_steps.h"
 #include "tests/model/family_golden.h"
@@ -70,7 +69,7 @@ TEST_CASE("families: prefill cut anywhere, and decoding, have the bits of the wh
                                                {2, 1, 1, 20, 24},
                                                {17, 31},
                                                std::vector<int64_t>(48, 1)}) {
-        infer::KvCache cache(decoder.spec(), type, 64);
+        CachedText cache(decoder.spec(), type, 64);
         int64_t begin = 0;
         for (const int64_t count : cuts) {
           CAPTURE(begin);
@@ -85,31 +84,58 @@ TEST_CASE("families: prefill cut anywhere, and decoding, have the bits of the wh
   }
 }
 
-TEST_CASE("families: after going back another continuation has the bits of a fresh start") {
+TEST_CASE("families: another text with the same beginning has the bits of a fresh start") {
   for (const std::string& name : all_cases()) {
     CAPTURE(name);
     Machine machine;
     const GoldenCase golden(name);
     const model::LoadedModel loaded = model::load_model(machine.ctx, golden.folder(), DType::f32);
     const model::Decoder& decoder = *loaded.decoder;
+    const bool filters = decoder.spec().blocks.front().attention.filter.has_value();
     const std::vector<int32_t> text = some_tokens(40, decoder.spec().vocab_size);
     for (const int64_t kept : {0, 1, 7, 39, 40}) {
       CAPTURE(kept);
       std::vector<int32_t> other(text.begin(), text.begin() + kept);
       for (int32_t i = 0; i < 9; ++i) other.push_back((5 * i + 2) % 30);
-      infer::KvCache cache(decoder.spec(), DType::f32, 64);
+      CachedText cache(decoder.spec(), DType::f32, 512);
       step(machine, decoder, cache, text);
-      // A ring of keys may have gone over what the kept ones would see.
-      const int64_t left = cache.truncate(kept);
-      REQUIRE((left == kept || left == 0));
+      // The filters' rows are known at the end of a text alone.
+      const int64_t found = cache.start_again(machine.ctx, other);
+      CHECK(found == (filters && kept < 40 ? 0 : kept));
       const Tensor again =
-          step(machine, decoder, cache, std::span(other).subspan(static_cast<size_t>(left)));
-      CHECK(same_rows(again, without_cache(machine, decoder, other), left));
+          step(machine, decoder, cache, std::span(other).subspan(static_cast<size_t>(found)));
+      CHECK(same_rows(again, without_cache(machine, decoder, other), found));
     }
   }
 }
 
-TEST_CASE("families: a step that failed leaves nothing behind once the cache has gone back") {
+TEST_CASE("families: tokens that are taken back after a pass leave nothing behind") {
+  for (const std::string& name : all_cases()) {
+    for (const DType type : {DType::f32, DType::bf16}) {
+      CAPTURE(name);
+      Machine machine;
+      const GoldenCase golden(name);
+      const model::LoadedModel loaded = model::load_model(machine.ctx, golden.folder(), type);
+      const model::Decoder& decoder = *loaded.decoder;
+      const int64_t length = 48;
+      const std::vector<int32_t> text = some_tokens(length, decoder.spec().vocab_size);
+      const Tensor whole = without_cache(machine, decoder, text);
+      CachedText cache(decoder.spec(), type, 512);
+      for (int64_t round = 0; cache.length() < length; ++round) {
+        // Right tokens, then wrong ones.
+        const int64_t right = std::min(1 + round % 4, length - cache.length());
+        const auto next = text.begin() + cache.length();
+        std::vector<int32_t> tokens(next, next + right);
+        for (int32_t i = 0; i < round % 3; ++i) tokens.push_back((7 * i + 5) % 30);
+        const int64_t begin = cache.length();
+        const Tensor found = step(machine, decoder, cache, tokens, round % 3);
+        CHECK(same_rows(found.slice(0, right), whole, begin));
+      }
+    }
+  }
+}
+
+TEST_CASE("families: a pass that failed leaves nothing behind once its sequence is given up") {
   for (const std::string& name : {std::string("arctic/parallel"), std::string("yuan/m32")}) {
     CAPTURE(name);
     Machine machine;
@@ -117,22 +143,28 @@ TEST_CASE("families: a step that failed leaves nothing behind once the cache has
     const model::LoadedModel loaded = model::load_model(machine.ctx, golden.folder(), DType::f32);
     const model::Decoder& decoder = *loaded.decoder;
     const std::vector<int32_t> text = some_tokens(20, decoder.spec().vocab_size);
-    infer::KvCache cache(decoder.spec(), DType::f32, 64);
+    CachedText cache(decoder.spec(), DType::f32, 512);
     step(machine, decoder, cache, std::span(text).first(12));
     // The first layer has seen the tokens of this step, the second has not.
-    cache.begin_step(5);
+    cache.cache.reserve(machine.ctx, cache.sequence, 5);
+    infer::CacheStep pass(cache.cache);
+    pass.add(cache.sequence, 5);
     const model::AttentionSpec& attention = decoder.spec().blocks.front().attention;
     const Tensor rows =
         machine.ctx.zeros({5, attention.num_kv_heads * attention.head_dim}, DType::f32);
-    cache.extend(machine.ctx, 0, rows, rows);
+    pass.extend(machine.ctx, 0, rows, rows);
     if (attention.filter) {
-      cache.keep_filter_rows(machine.ctx, 0,
-                             {machine.ctx.zeros({5, decoder.spec().hidden_size}, DType::f32),
-                              machine.ctx.zeros({5, attention.filter->inner_size}, DType::f32)});
+      pass.keep_filter_rows(machine.ctx, 0,
+                            {machine.ctx.zeros({5, decoder.spec().hidden_size}, DType::f32),
+                             machine.ctx.zeros({5, attention.filter->inner_size}, DType::f32)});
     }
-    REQUIRE(cache.truncate(12) == 12);
-    const Tensor rest = step(machine, decoder, cache, std::span(text).subspan(12));
-    CHECK(same_rows(rest, without_cache(machine, decoder, text), 12));
+    cache.cache.abandon(cache.sequence);
+    cache.tokens.clear();
+    CHECK(cache.cache.usage().in_use == 0);
+    const int64_t found = cache.start_again(machine.ctx, text);
+    const Tensor rest =
+        step(machine, decoder, cache, std::span(text).subspan(static_cast<size_t>(found)));
+    CHECK(same_rows(rest, without_cache(machine, decoder, text), found));
   }
 }
 

@@ -1,12 +1,10 @@
-// Sliding windows: keys in a ring give the bits of keys end to end, in memory that stops growing.
+// Sliding windows: keys in pages give the bits of keys end to end, in memory that stops growing.
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cstring>
 #include <numeric>
 
-#include "infer/key_value_rows.h"
-#include "infer/kv_cache.h"
 #include "model/decoder.h"
 #include "tests/infer/cached_steps.h"
 #include "tests/model/tiny_model.h"
@@ -63,7 +61,7 @@ TEST_CASE("window: prefill cut anywhere, and decoding, have the bits of a masked
       const model::Decoder decoder(spec, random_parameters(machine.ctx, spec, type, 11));
       const Tensor whole = without_cache(machine, decoder, tokens);
       for (const std::vector<int64_t>& cuts : cuts_of(length)) {
-        infer::KvCache cache(spec, type, 1024);
+        CachedText cache(spec, type, 1024);
         int64_t begin = 0;
         bool same = true;
         for (const int64_t count : cuts) {
@@ -90,87 +88,64 @@ TEST_CASE("window: up to its width it changes nothing, beyond it does") {
   CHECK_FALSE(same_rows(a.slice(60, 70), b, 60));
 }
 
-TEST_CASE("window: memory is bounded by the window and the largest step, not by the sequence") {
+TEST_CASE("window: memory is bounded by the window and the step, not by the sequence") {
   Machine machine;
-  for (const int64_t window : {1, 100, 128, 1000}) {
+  for (const int64_t window : {1, 100, 128, 300}) {
     for (const int64_t chunk : {1, 64, 300}) {
       CAPTURE(window);
       CAPTURE(chunk);
-      infer::KeyValueRows rows(4, window, DType::f32, 1 << 20);
-      const Tensor some = machine.ctx.zeros({chunk, 4}, DType::f32);
-      for (int64_t length = 0; length < 5000; length += chunk) {
-        rows.append(machine.ctx, length, some, some);
+      const model::ModelSpec spec = windowed_spec(window, window, 4096);
+      const model::Decoder decoder(spec, random_parameters(machine.ctx, spec, DType::f32, 5));
+      CachedText text(spec, DType::f32, 4096);
+      const std::vector<int32_t> tokens = some_tokens(1500);
+      int64_t most = 0;
+      for (int64_t at = 0; at + chunk <= (chunk == 1 ? 400 : 1500); at += chunk) {
+        step(machine, decoder, text,
+             std::span(tokens).subspan(static_cast<size_t>(at), static_cast<size_t>(chunk)));
+        most = std::max(most, text.cache.usage().in_use);
       }
-      CHECK(rows.capacity() % kTile == 0);
-      CHECK(rows.capacity() <= window - 1 + chunk + 2 * kTile);
+      // What the next token sees, and the page that it begins or goes on with.
+      CHECK(most <= (window - 1 + kTile - 1) / kTile + 1);
     }
   }
-  infer::KeyValueRows all(4, 0, DType::f32, 5000);
-  const Tensor one = machine.ctx.zeros({500, 4}, DType::f32);
-  for (int64_t length = 0; length < 5000; length += 500) all.append(machine.ctx, length, one, one);
-  CHECK(all.capacity() >= 5000);
-  CHECK(all.ring() == 0);
 }
 
-TEST_CASE("window: a step larger than those before finds its keys in a larger ring") {
-  const std::vector<int32_t> tokens = some_tokens(900);
+TEST_CASE("window: a model with a window runs far beyond the pages that it has") {
   Machine machine;
-  const model::ModelSpec spec = windowed_spec(40, 90, 1024);
+  const model::ModelSpec spec = windowed_spec(40, 90, 4096);
   const model::Decoder decoder(spec, random_parameters(machine.ctx, spec, DType::f32, 5));
+  const std::vector<int32_t> tokens = some_tokens(1500);
   const Tensor whole = without_cache(machine, decoder, tokens);
-  infer::KvCache cache(spec, DType::f32, 1024);
-  int64_t begin = 0;
-  for (const int64_t count : {300, 1, 1, 450, 1, 147}) {
-    CAPTURE(begin);
-    const auto part =
-        std::span(tokens).subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
-    CHECK(same_rows(step(machine, decoder, cache, part), whole, begin));
-    begin += count;
+  CachedText text(spec, DType::f32, {.num_tokens = 1 << 20, .step_tokens = 50});
+  // Pages for the larger window and a step, and two more.
+  CHECK(text.cache.usage().pages == 4);
+  CHECK(text.cache.capacity() == 4096);
+  for (int64_t at = 0; at < 1500; at += 50) {
+    const auto part = std::span(tokens).subspan(static_cast<size_t>(at), 50);
+    CHECK(same_rows(step(machine, decoder, text, part), whole, at));
   }
 }
 
-TEST_CASE("window: going back keeps what the ring still has, else starts again") {
+TEST_CASE("window: a text with the same beginning shares what is left, or starts again") {
   Machine machine;
   const model::ModelSpec spec = windowed_spec(100, 0, 2048);
   const model::Decoder decoder(spec, random_parameters(machine.ctx, spec, DType::f32, 7));
   const std::vector<int32_t> text = some_tokens(1000);
-  bool kept_some = false;
   for (const int64_t wanted : {999, 980, 700, 400, 100, 0}) {
     CAPTURE(wanted);
-    infer::KvCache cache(spec, DType::f32, 2048);
+    CachedText cache(spec, DType::f32, 2048);
     for (int64_t at = 0; at < 1000; at += 50) {
       step(machine, decoder, cache, std::span(text).subspan(static_cast<size_t>(at), 50));
     }
-    const int64_t left = cache.truncate(wanted);
-    CHECK((left == wanted || left == 0));
-    CHECK(cache.length() == left);
-    kept_some = kept_some || left > 0;
-    std::vector<int32_t> other(text.begin(), text.begin() + left);
+    std::vector<int32_t> other(text.begin(), text.begin() + wanted);
     for (int32_t i = 0; i < 300; ++i) other.push_back((5 * i + 2) % 60);
+    const int64_t found = cache.start_again(machine.ctx, other);
+    // Nothing had to make room, so all is still there, pages behind the window too.
+    CHECK(found >= wanted);
     const Tensor again =
-        step(machine, decoder, cache, std::span(other).subspan(static_cast<size_t>(left)));
-    CHECK(same_rows(again, without_cache(machine, decoder, other), left));
+        step(machine, decoder, cache, std::span(other).subspan(static_cast<size_t>(found)));
+    CHECK(same_rows(again, without_cache(machine, decoder, other), found));
   }
-  CHECK(kept_some);
-}
-
-TEST_CASE("window: attention refuses a ring that does not hold what is seen") {
-  Machine machine;
-  const auto run = [&](int64_t rows, int64_t ring, int64_t queries, int64_t keys, int64_t window) {
-    const Tensor q = machine.ctx.zeros({queries, 8}, DType::f32);
-    const Tensor k = machine.ctx.zeros({rows, 8}, DType::f32);
-    const auto segments = std::make_shared<const std::vector<ops::AttentionSegment>>(
-        1, ops::AttentionSegment{0, queries, 0, keys, ring});
-    ops::attention(machine.ctx, q, k, k, segments,
-                   {.num_heads = 1, .num_kv_heads = 1, .scale = 1.0f, .window = window});
-  };
-  CHECK_NOTHROW(run(256, 256, 1, 1000, 100));
-  CHECK_THROWS_AS(run(256, 256, 1, 1000, 0), Error);    // without a window all are seen
-  CHECK_THROWS_AS(run(256, 256, 1, 1000, 400), Error);  // more keys than rows
-  CHECK_THROWS_AS(run(256, 256, 200, 1000, 100), Error);
-  CHECK_THROWS_AS(run(200, 200, 1, 1000, 10), Error);   // a tile would be cut
-  CHECK_THROWS_AS(run(128, 256, 1, 1000, 100), Error);  // rows that are not there
-  CHECK_THROWS_AS(run(256, -128, 1, 1000, 100), Error);
 }
 
 }  // namespace cadre

@@ -20,18 +20,13 @@ namespace cadre::ops {
 // One sequence: queries [query_begin, query_begin + num_queries) of q attend to keys
 // [key_begin, key_begin + num_keys) of k and v. The last query sees all keys, each earlier one key
 // less: num_queries <= num_keys. Without a cache queries and keys are the same rows.
-//
-// With a window the keys may lie in a ring: key j of the sequence at row key_begin + j % ring. The
-// ring then holds all keys from the tile of the first one that the first query sees on; it is a
-// multiple of kAttentionTile, so a tile is never cut. There is no derivative for it.
 constexpr int64_t kAttentionTile = 128;
 struct AttentionSegment {
   int64_t query_begin;
   int64_t num_queries;
   int64_t key_begin;
   int64_t num_keys;
-  int64_t ring = 0;  // rows; 0: all keys, end to end
-  // For paged_attention (core/ops/paged_attention.h), where key_begin and ring have no meaning.
+  // For paged_attention (core/ops/paged_attention.h), where key_begin is 0.
   std::span<const int32_t> pages = {};
 };
 using AttentionSegments = std::shared_ptr<const std::vector<AttentionSegment>>;

@@ -24,18 +24,11 @@ int64_t first_visible(int64_t position, int64_t window) {
   return std::max<int64_t>(0, position + 1 - window);
 }
 
-// True if a ring holds every key of every tile that the queries of the segment see.
-bool ring_holds_keys(const AttentionSegment& s, int64_t window) {
-  if (s.ring <= 0 || s.ring % kKeyTile != 0 || window == 0) return false;
-  const int64_t first = first_visible(s.num_keys - s.num_queries, window) / kKeyTile * kKeyTile;
-  return s.num_queries == 0 || s.num_keys - first <= s.ring;
-}
-
-// Within num_queries rows of q and num_keys rows of k, of which the segment needs `rows`.
-void check_extents(const AttentionSegment& s, int64_t num_queries, int64_t num_keys, int64_t rows) {
+// Within num_queries rows of q and num_keys rows of k.
+void check_extents(const AttentionSegment& s, int64_t num_queries, int64_t num_keys) {
   const bool valid = s.query_begin >= 0 && s.key_begin >= 0 && s.num_queries >= 0 &&
                      s.num_queries <= s.num_keys && s.num_queries <= num_queries - s.query_begin &&
-                     rows <= num_keys - s.key_begin &&
+                     s.num_keys <= num_keys - s.key_begin &&
                      s.num_keys <= std::numeric_limits<int32_t>::max();
   if (valid) return;
   fail(ErrorKind::invalid_input,
@@ -45,21 +38,13 @@ void check_extents(const AttentionSegment& s, int64_t num_queries, int64_t num_k
 }
 
 void check_segments(const std::vector<AttentionSegment>& segments, int64_t num_queries,
-                    int64_t num_keys, int64_t window, bool derive) {
+                    int64_t num_keys, bool derive) {
   std::vector<Range> queries;
   std::vector<Range> keys;
   for (const AttentionSegment& s : segments) {
-    const int64_t rows = s.ring == 0 ? s.num_keys : s.ring;
-    check_extents(s, num_queries, num_keys, rows);
-    if (s.ring != 0 && (derive || !ring_holds_keys(s, window))) {
-      fail(
-          ErrorKind::invalid_input,
-          "attention: a ring of {} rows for {} queries after {} keys with a window of {}, expected "
-          "a multiple of {} that holds the tiles they see, and no derivative",
-          s.ring, s.num_queries, s.num_keys - s.num_queries, window, kKeyTile);
-    }
+    check_extents(s, num_queries, num_keys);
     if (s.num_queries > 0) queries.push_back({s.query_begin, s.query_begin + s.num_queries});
-    if (s.num_keys > 0) keys.push_back({s.key_begin, s.key_begin + rows});
+    if (s.num_keys > 0) keys.push_back({s.key_begin, s.key_begin + s.num_keys});
   }
   check_disjoint(queries, "query");
   if (derive) check_disjoint(keys, "key");
@@ -122,7 +107,7 @@ AttentionShape check_attention(const Tensor& q, const Tensor& k, const Tensor& v
   const int64_t head_dim = q.dim(1) / options.num_heads;
   expect_shape(k, {k.dim(0), options.num_kv_heads * head_dim}, "attention: k");
   expect_shape(v, k.shape(), "attention: v");
-  check_segments(segments, q.dim(0), k.dim(0), options.window, derive);
+  check_segments(segments, q.dim(0), k.dim(0), derive);
   const int64_t window = options.window > 0 ? std::min(options.window, kMaxWindow) : k.dim(0) + 1;
   return {options.num_heads, options.num_kv_heads, head_dim, window};
 }
@@ -138,7 +123,7 @@ AttentionShape check_paged_attention(const Tensor& q, const KeyValuePages& pages
   const int64_t window = options.window > 0 ? std::min(options.window, kMaxWindow) : kMaxWindow;
   std::vector<Range> queries;
   for (const AttentionSegment& s : segments) {
-    check_extents(s, q.dim(0), static_cast<int64_t>(s.pages.size()) * kKeyTile, s.num_keys);
+    check_extents(s, q.dim(0), static_cast<int64_t>(s.pages.size()) * kKeyTile);
     if (s.num_queries == 0) continue;
     check_table(s, first_visible(s.num_keys - s.num_queries, window), pages.keys.dim(0));
     queries.push_back({s.query_begin, s.query_begin + s.num_queries});

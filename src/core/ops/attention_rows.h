@@ -45,8 +45,7 @@ struct AttentionOperands {
            element();
   }
   int64_t kv_offset(const AttentionBlock& block, int64_t key) const {
-    const int64_t row = block.segment.ring > 0 ? key % block.segment.ring : key;
-    return ((block.segment.key_begin + row) * shape.kv_stride() + block.kv_head * shape.head_dim) *
+    return ((block.segment.key_begin + key) * shape.kv_stride() + block.kv_head * shape.head_dim) *
            element();
   }
   int64_t max_rows(const AttentionBlock& block) const {

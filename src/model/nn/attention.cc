@@ -50,19 +50,19 @@ Tensor Attention::forward(Context& ctx, const Tensor& x, const ForwardInput& inp
   }
   q = ops::rope(ctx, q, spec_.num_heads, input.positions, rope_);
   k = ops::rope(ctx, k, spec_.num_kv_heads, input.positions, rope_);
-  ops::AttentionSegments segments = input.segments;
-  if (input.store != nullptr) {
-    const KeyValueStore::View view = input.store->extend(ctx, layer_, k, v);
-    k = view.keys;
-    v = view.values;
-    segments = input.store->segments(layer_);
-  }
   const ops::AttentionOptions options = {
       .num_heads = spec_.num_heads,
       .num_kv_heads = spec_.num_kv_heads,
       .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(spec_.head_dim))),
       .window = spec_.window};
-  return output_.forward(ctx, ops::attention(ctx, q, k, v, segments, options), type);
+  Tensor y;
+  if (input.store != nullptr) {
+    const ops::KeyValuePages pages = input.store->extend(ctx, layer_, k, v);
+    y = ops::paged_attention(ctx, q, pages, input.store->segments(layer_), options);
+  } else {
+    y = ops::attention(ctx, q, k, v, input.segments, options);
+  }
+  return output_.forward(ctx, y, type);
 }
 
 }  // namespace cadre::nn

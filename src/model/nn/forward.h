@@ -5,9 +5,9 @@
 #include <memory>
 #include <vector>
 
-#include "core/ops/attention.h"
 #include "core/ops/context.h"
 #include "core/ops/local_filter.h"
+#include "core/ops/paged_attention.h"
 #include "core/ops/rope.h"
 #include "core/ops/routing.h"
 
@@ -19,15 +19,12 @@ class KeyValueStore {
  public:
   virtual ~KeyValueStore() = default;
 
-  struct View {
-    Tensor keys;    // [M, Hkv * Dh]
-    Tensor values;  // [M, Hkv * Dh]
-  };
   // Appends the keys and values of this step's tokens ([N, Hkv * Dh], already normalised and
   // turned) for one layer and returns all that attention may look at.
-  virtual View extend(Context& ctx, int64_t layer, const Tensor& keys, const Tensor& values) = 0;
-  // Where each sequence's queries (rows of this step) and keys (rows of the layer's view) lie.
-  virtual ops::AttentionSegments segments(int64_t layer) const = 0;
+  virtual ops::KeyValuePages extend(Context& ctx, int64_t layer, const Tensor& keys,
+                                    const Tensor& values) = 0;
+  // Where each sequence's queries (rows of this step) and keys (in the layer's pages) lie.
+  virtual const ops::AttentionSegments& segments(int64_t layer) = 0;
 
   // For a layer with a local filter: the rows of the token before this step's first of each
   // sequence, in the order of segments(layer), zeros at the start of a sequence; and the rows of

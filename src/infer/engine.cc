@@ -1,0 +1,209 @@
+#include "infer/engine.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/base/available_memory.h"
+#include "core/base/error.h"
+
+namespace cadre::infer {
+namespace {
+
+constexpr int64_t kTile = ops::kAttentionTile;
+
+// What a token takes in all layers together.
+int64_t bytes_per_token(const model::ModelSpec& spec, DType compute, CacheType type) {
+  double bytes = 0;
+  for (const model::BlockSpec& block : spec.blocks) {
+    const model::AttentionSpec& attention = block.attention;
+    const double each =
+        type == CacheType::int8 ? 9.0 / 8.0 : static_cast<double>(dtype_size(compute));
+    bytes += 2.0 * each * static_cast<double>(attention.num_kv_heads * attention.head_dim);
+  }
+  return std::max<int64_t>(1, static_cast<int64_t>(bytes));
+}
+
+CacheOptions cache_options(const model::Decoder& decoder, const EngineOptions& options) {
+  check_interval("engine", "parallel", static_cast<double>(options.max_sequences), {1, 1e6});
+  check_interval("engine", "step_tokens", static_cast<double>(options.step_tokens), {1, 1e6});
+  check_interval("engine", "cache_tokens", static_cast<double>(options.cache_tokens), {0, 1e9});
+  const model::ModelSpec& spec = decoder.spec();
+  CacheOptions cache = {.num_tokens = options.cache_tokens,
+                        .max_sequences = options.max_sequences,
+                        .step_tokens = options.step_tokens,
+                        .type = cache_type_from_name(options.cache_type),
+                        .share_prefixes = options.share_prefixes};
+  if (cache.num_tokens == 0) {
+    const int64_t bytes = bytes_per_token(spec, decoder.parameters().compute(), cache.type);
+    const auto half =
+        static_cast<int64_t>(std::min<uint64_t>(available_memory_bytes() / 2, uint64_t{1} << 60));
+    // A page or two more, for what is copied while its source is kept.
+    const int64_t one = spec.max_positions + 2 * kTile;
+    cache.num_tokens = std::max(one, std::min(half / bytes, one * options.max_sequences));
+  }
+  return cache;
+}
+
+void check_request(const Request& request, const model::ModelSpec& spec, int64_t max_length) {
+  const auto length = static_cast<int64_t>(request.prompt.size());
+  if (length == 0) fail(ErrorKind::invalid_input, "the prompt is empty, expected a token");
+  if (length > spec.max_positions) {
+    fail(ErrorKind::invalid_input, "the prompt has {} tokens, the model's context holds {}", length,
+         spec.max_positions);
+  }
+  if (length > max_length) {
+    fail(ErrorKind::invalid_input, "the prompt has {} tokens, the KV cache holds {}", length,
+         max_length);
+  }
+  for (const int32_t token : request.prompt) {
+    if (token < 0 || token >= spec.vocab_size) {
+      fail(ErrorKind::invalid_input, "the prompt has token {}, expected 0 to {}", token,
+           spec.vocab_size - 1);
+    }
+  }
+  check_interval("request", "num_answers", static_cast<double>(request.num_answers), {1, 1e4});
+}
+
+}  // namespace
+
+std::string_view stop_reason_name(StopReason reason) {
+  switch (reason) {
+    case StopReason::max_tokens:
+      return "max_tokens";
+    case StopReason::stop_token:
+      return "stop_token";
+    case StopReason::stop_string:
+      return "stop_string";
+    case StopReason::complete:
+      return "complete";
+    case StopReason::context_full:
+      return "context_full";
+    case StopReason::cancelled:
+      return "cancelled";
+    case StopReason::failed:
+      break;
+  }
+  return "failed";
+}
+
+Engine::Engine(const model::Decoder& decoder, const EngineOptions& options)
+    : decoder_(decoder),
+      cache_(decoder.spec(), decoder.parameters().compute(), cache_options(decoder, options)),
+      scheduler_(cache_, options.max_sequences, options.step_tokens),
+      pass_(cache_),
+      tokens_(std::make_shared<std::vector<int32_t>>()),
+      positions_(std::make_shared<std::vector<int32_t>>()) {}
+
+void Engine::set_step_tokens(int64_t tokens) {
+  check_interval("engine", "step_tokens", static_cast<double>(tokens), {1, 1e6});
+  scheduler_.set_step_tokens(tokens);
+}
+
+std::unique_ptr<Answer> Engine::make_answer(int64_t number, int64_t index,
+                                            const std::shared_ptr<const Request>& request) {
+  const TextOptions& text = request->text;
+  SamplerOptions sampler = text.sampler;
+  sampler.seed += index;
+  return std::make_unique<Answer>(
+      Answer{.request = number,
+             .index = index,
+             .arrival = number,
+             .options = request,
+             .sampler = Sampler(sampler),
+             .constraint = text.constraint ? text.constraint->begin() : nullptr,
+             .cache = cache_.make_sequence(),
+             .tokens = request->prompt,
+             .prompt_size = std::ssize(request->prompt)});
+}
+
+int64_t Engine::submit(Request request) {
+  check_request(request, decoder_.spec(), max_length());
+  const int64_t number = submitted_;
+  const auto shared = std::make_shared<const Request>(std::move(request));
+  scheduler_.submit(make_answer(number, 0, shared));
+  ++submitted_;
+  return number;
+}
+
+bool Engine::cancel(int64_t request) {
+  std::vector<const Answer*> found;
+  for (const auto* answers : {&scheduler_.running(), &scheduler_.waiting()}) {
+    for (const std::unique_ptr<Answer>& answer : *answers) {
+      if (answer->request == request) found.push_back(answer.get());
+    }
+  }
+  for (const Answer* answer : found) {
+    std::unique_ptr<Answer> taken = scheduler_.remove(*answer);
+    taken->finished = StopReason::cancelled;
+    give_up(std::move(taken), pending_);
+  }
+  return !found.empty();
+}
+
+bool Engine::idle() const {
+  return scheduler_.running().empty() && scheduler_.waiting().empty() && pending_.empty();
+}
+
+Tensor Engine::forward(Context& ctx, const std::vector<ScheduledTokens>& plan) {
+  // A pass that failed may have left someone else with the old ones.
+  if (tokens_.use_count() > 1) tokens_ = std::make_shared<std::vector<int32_t>>();
+  if (positions_.use_count() > 1) positions_ = std::make_shared<std::vector<int32_t>>();
+  tokens_->clear();
+  positions_->clear();
+  pass_.clear();
+  for (const ScheduledTokens& entry : plan) {
+    Answer& answer = *entry.answer;
+    const int64_t drafted = std::max<int64_t>(0, entry.count - answer.pending());
+    const auto known = answer.tokens.begin() + answer.cache.length;
+    tokens_->insert(tokens_->end(), known, known + (entry.count - drafted));
+    tokens_->insert(tokens_->end(), answer.drafts.begin(), answer.drafts.begin() + drafted);
+    for (int64_t i = 0; i < entry.count; ++i) {
+      positions_->push_back(static_cast<int32_t>(answer.cache.length + i));
+    }
+    pass_.add(answer.cache, entry.count, drafted > 0);
+  }
+  nn::ForwardInput input;
+  input.tokens = tokens_;
+  input.positions = positions_;
+  input.store = &pass_;
+  const Tensor hidden = decoder_.hidden(ctx, input, nullptr);
+  if (rows_.empty()) return {};
+  const Tensor wanted = ctx.empty({std::ssize(rows_), hidden.dim(1)}, hidden.dtype());
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    copy_row(hidden, rows_[i], wanted, static_cast<int64_t>(i));
+  }
+  return decoder_.logits(ctx, wanted);
+}
+
+std::span<const Event> Engine::step(Context& ctx) {
+  events_.clear();
+  events_.swap(pending_);
+  const std::vector<ScheduledTokens>& plan = scheduler_.plan(ctx);
+  if (plan.empty()) return events_;
+  ++statistics_.steps;
+  const auto now = Answer::Clock::now();
+  for (const ScheduledTokens& entry : plan) {
+    if (!entry.answer->started) entry.answer->started = now;
+  }
+  try {
+    collect_rows(plan);
+    sample_all(ctx, forward(ctx, plan));
+  } catch (...) {
+    fail_all(plan, std::current_exception());
+    return events_;
+  }
+  report(plan);
+  return events_;
+}
+
+EngineStatistics Engine::statistics() const {
+  EngineStatistics now = statistics_;
+  now.reused_tokens = scheduler_.reused_tokens();
+  now.preemptions = scheduler_.preemptions();
+  now.running = std::ssize(scheduler_.running());
+  now.waiting = std::ssize(scheduler_.waiting());
+  now.pages = cache_.usage();
+  return now;
+}
+
+}  // namespace cadre::infer

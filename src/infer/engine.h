@@ -1,0 +1,124 @@
+// Many prompts and their texts at a time, over one model and one paged KV cache.
+//
+//   Engine engine(decoder, {.max_sequences = 16});
+//   engine.submit({.prompt = tokens});
+//   while (!engine.idle()) for (const Event& event : engine.step(ctx)) ...
+//
+// A text is a function of the weights, the prompt, the options of its request and the type of the
+// cache. Neither company, nor how prompts were cut, nor threads, nor that it had to give its pages
+// up in between, nor what it shared changes a bit of its logits.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/fields.h"
+#include "infer/cache_step.h"
+#include "infer/paged_cache.h"
+#include "infer/request.h"
+#include "infer/scheduler.h"
+#include "model/decoder.h"
+
+namespace cadre::infer {
+
+struct EngineOptions {
+  int64_t max_sequences = 1;
+  int64_t step_tokens = 512;
+  int64_t cache_tokens = 0;
+  std::string cache_type = "auto";
+  bool share_prefixes = true;
+
+  void visit_fields(auto&& field) {
+    field("parallel", max_sequences, Interval{1, 1e6}, "texts that are written at the same time");
+    field("step_tokens", step_tokens, Interval{1, 1e6},
+          "tokens of one pass: one for each text, the rest for pieces of prompts");
+    field("cache_tokens", cache_tokens, Interval{0, 1e9},
+          "tokens that the KV cache holds in all; 0 takes what fits half of the free memory");
+    field("cache_type", cache_type, Choices{{"auto", "int8"}},
+          "how keys and values are kept: auto as they are computed, int8 in 9 bits a number");
+    field("share_prefixes", share_prefixes, "read what prompts have in common once");
+  }
+};
+
+struct EngineStatistics {
+  int64_t steps = 0;
+  int64_t prefill_tokens = 0;  // computed to read prompts, again after a preemption too
+  int64_t decode_tokens = 0;   // computed while writing, guesses that were wrong included
+  int64_t new_tokens = 0;      // reported
+  int64_t reused_tokens = 0;   // found in the cache instead of being computed
+  int64_t preemptions = 0;
+  int64_t running = 0;
+  int64_t waiting = 0;
+  PagedCache::Usage pages;
+};
+
+// Belongs to one thread; the decoder must outlive it.
+class Engine {
+ public:
+  // Throws Error(unsupported) for a model that cannot decode or a cache type it cannot have, and
+  // Error(invalid_input) for options out of range.
+  Engine(const model::Decoder& decoder, const EngineOptions& options);
+
+  // Longest text, prompt included: the model's context, or less if the cache is smaller.
+  int64_t max_length() const { return cache_.capacity(); }
+  void set_step_tokens(int64_t tokens);
+
+  // Returns the number of the request. Throws Error(invalid_input) for an empty prompt, a token
+  // outside the vocabulary, a prompt longer than max_length(), or options out of range.
+  int64_t submit(Request request);
+  // Ends what is left of a request; its events come with the next step. False if there is nothing.
+  bool cancel(int64_t request);
+  bool idle() const;
+  // One pass of the model over tokens of many sequences. Events come in the order of rank, those of
+  // one answer in order; they are valid until the next call. An error in the pass ends the answers
+  // in it, with an event that has the error.
+  std::span<const Event> step(Context& ctx);
+
+  EngineStatistics statistics() const;
+
+ private:
+  // Rows of logits and the answer whose next tokens they give.
+  struct SampledRows {
+    Answer* answer;
+    int64_t first;
+    int64_t count;  // one more than the drafts that were computed
+  };
+
+  std::unique_ptr<Answer> make_answer(int64_t number, int64_t index,
+                                      const std::shared_ptr<const Request>& request);
+  Tensor forward(Context& ctx, const std::vector<ScheduledTokens>& plan);
+  // engine_sample.cc
+  void collect_rows(const std::vector<ScheduledTokens>& plan);
+  void make_siblings(const Answer& answer, int64_t row);
+  void sample_all(Context& ctx, const Tensor& logits);
+  void sample(const SampledRows& rows, const float* logits, int64_t stride) const;
+  // engine_report.cc
+  void report(const std::vector<ScheduledTokens>& plan);
+  void report_tokens(Answer& answer, int64_t known);
+  void adopt_siblings(const Answer& answer);
+  void finish(const Answer& answer);
+  void fail_all(std::vector<ScheduledTokens> plan, const std::exception_ptr& error);
+  void give_up(std::unique_ptr<Answer> answer, std::vector<Event>& events);
+
+  const model::Decoder& decoder_;
+  PagedCache cache_;
+  Scheduler scheduler_;
+  CacheStep pass_;
+  int64_t submitted_ = 0;
+  EngineStatistics statistics_;
+  std::vector<Event> pending_;  // of cancelled requests
+  std::vector<Event> events_;
+  // Kept for their memory.
+  std::shared_ptr<std::vector<int32_t>> tokens_;
+  std::shared_ptr<std::vector<int32_t>> positions_;
+  std::vector<int64_t> known_;  // tokens of each answer of the plan before the pass
+  std::vector<int64_t> rows_;   // of the pass, whose logits are wanted
+  std::vector<SampledRows> sampled_;
+  std::vector<std::unique_ptr<Answer>> siblings_;  // sampled in this step, not yet scheduled
+};
+
+}  // namespace cadre::infer
