@@ -34,6 +34,7 @@ struct Options {
   bool drop_oldest = false;
   bool json = false;
   ChatConsoleOptions console;
+  infer::EngineOptions engine;
   infer::SamplerOptions sampler;
   RuntimeOptions runtime;
 };
@@ -85,10 +86,11 @@ void run(const Options& options, const CLI::App& app) {
   infer::GenerateOptions generate;
   generate.sampler = options.sampler;
   generate.max_tokens = options.max_tokens;
+  generate.prefill_chunk = options.engine.step_tokens;
   generate.num_candidates = tokenizer.vocab_size();
   generate.stop_tokens = chat_stop_tokens(place, spec, tokenizer, chat);
   const model::LoadedModel loaded = load_model(ctx, place, spec, options.load);
-  ChatSession session(ctx, *loaded.decoder, tokenizer, chat, std::move(generate));
+  ChatSession session(ctx, *loaded.decoder, tokenizer, chat, std::move(generate), options.engine);
   session.set_stop(options.stop);
   session.set_drop_oldest(options.drop_oldest);
   if (!options.messages.empty()) load_chat(session, options.messages);
@@ -131,6 +133,7 @@ void setup_chat(CLI::App& app) {
       ->type_name("FILE");
   add_model_options(app, options->load);
   add_fields(app, options->sampler, "Sampling");
+  add_fields(app, options->engine, "Cache and passes");
   add_fields(app, options->runtime, "Machine");
   add_json_flag(app, options->json);
   add_examples(app,

@@ -24,12 +24,13 @@ bool has_role(const JsonValue& message, std::string_view role) {
 }  // namespace
 
 ChatSession::ChatSession(Context& ctx, const model::Decoder& decoder, text::Tokenizer tokenizer,
-                         text::ChatTemplate chat, infer::GenerateOptions generate)
+                         text::ChatTemplate chat, infer::GenerateOptions generate,
+                         const infer::EngineOptions& engine)
     : ctx_(ctx),
       tokenizer_(std::move(tokenizer)),
       chat_(std::move(chat)),
       generate_(std::move(generate)),
-      session_(decoder) {}
+      session_(decoder, engine) {}
 
 void ChatSession::set_stop(std::vector<std::string> stop) {
   static_cast<void>(infer::StopStrings(stop));  // refuses what cannot be one

@@ -26,7 +26,8 @@ class ChatSession {
  public:
   // `generate` has stop tokens and sampler; its max_tokens bounds each answer.
   ChatSession(Context& ctx, const model::Decoder& decoder, text::Tokenizer tokenizer,
-              text::ChatTemplate chat, infer::GenerateOptions generate);
+              text::ChatTemplate chat, infer::GenerateOptions generate,
+              const infer::EngineOptions& engine = {});
 
   // Forgets the oldest turns when the conversation outgrows the context, instead of an error.
   void set_drop_oldest(bool drop) { drop_oldest_ = drop; }

@@ -9,12 +9,13 @@
 #include "cli/chat_model.h"
 #include "cli/command.h"
 #include "cli/flags.h"
+#include "cli/generate_many.h"
 #include "cli/input.h"
 #include "cli/model_input.h"
 #include "cli/runtime.h"
 #include "cli/terminal.h"
 #include "core/io/json_value.h"
-#include "infer/generator.h"
+#include "infer/session.h"
 #include "infer/stop_strings.h"
 
 namespace cadre::cli {
@@ -36,6 +37,10 @@ struct Options {
   std::vector<std::string> stop;
   int64_t logprobs = -1;
   bool json = false;
+  std::string prompts;
+  int64_t answers = 1;
+  std::string draft;
+  infer::EngineOptions engine = {.max_sequences = 16};
   infer::SamplerOptions sampler;
   RuntimeOptions runtime;
 };
@@ -68,7 +73,8 @@ io::JsonValue as_json(const infer::GenerateResult& result, const std::vector<int
   return json;
 }
 
-void report(const infer::GenerateResult& result, size_t prompt_size) {
+void report(const infer::GenerateResult& result, const infer::EngineStatistics& engine,
+            size_t prompt_size) {
   const auto rate = [](size_t tokens, double seconds) {
     return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0;
   };
@@ -76,6 +82,10 @@ void report(const infer::GenerateResult& result, size_t prompt_size) {
       "prompt {} tokens at {:.0f} tokens/s, text {} tokens at {:.1f} tokens/s ({})", prompt_size,
       rate(prompt_size, result.prefill_seconds), result.tokens.size(),
       rate(result.tokens.size(), result.decode_seconds), infer::stop_reason_name(result.reason)));
+  if (engine.drafted_tokens > 0) {
+    print_error(fmt::format("{} guesses, {} of them right, {} passes in all", engine.drafted_tokens,
+                            engine.accepted_tokens, engine.steps));
+  }
 }
 
 // The text as a user's message, up to where the answer begins.
@@ -93,46 +103,72 @@ std::vector<int32_t> chat_prompt(const Options& options, const std::filesystem::
   return encode_chat(tokenizer, chat.render(request).text);
 }
 
-void run(const Options& options, const CLI::App& app) {
-  const std::filesystem::path folder = find_model(options.model);
-  const bool by_ids = app.count("--prompt-tokens") > 0;
-  // Ids need no tokenizer: a model without one can still be tried.
+// What both ways of asking share.
+struct Loaded {
+  std::filesystem::path place;
   std::optional<text::Tokenizer> tokenizer;
-  if (!by_ids || has_tokenizer(folder)) {
-    tokenizer = load_tokenizer(folder);
-  }
-  const model::ModelSpec spec = model::read_spec(folder);
-  print_notes(spec);
+  model::ModelSpec spec;
   infer::GenerateOptions generate;
-  if (spec.eos_token_id >= 0) {
-    generate.stop_tokens.push_back(static_cast<int32_t>(spec.eos_token_id));
-  }
-  std::vector<int32_t> prompt;
-  if (by_ids) {
-    prompt = parse_token_ids(options.prompt_tokens);
-  } else {
-    const std::string given =
-        prompt_text(options.prompt, options.prompt_file, app.count("--prompt") > 0);
-    prompt = options.chat ? chat_prompt(options, folder, spec, *tokenizer, given, generate)
-                          : tokenizer->encode(given);
-  }
-  Runtime runtime(options.runtime);
-  Context& ctx = runtime.context();
-  // An empty prompt asks for a text from its beginning, which models mark with their end token.
+  model::LoadedModel model;
+  std::optional<model::LoadedModel> draft;
+
+  const model::Decoder* draft_decoder() const { return draft ? draft->decoder.get() : nullptr; }
+};
+
+// An empty prompt asks for a text from its beginning, which models mark with their end token.
+std::vector<int32_t> begun(std::vector<int32_t> prompt, const model::ModelSpec& spec) {
   if (prompt.empty() && spec.eos_token_id >= 0) {
     prompt.push_back(static_cast<int32_t>(spec.eos_token_id));
   }
-  const model::LoadedModel loaded = load_model(ctx, folder, spec, options.load);
+  return prompt;
+}
 
-  generate.sampler = options.sampler;
-  generate.max_tokens = options.max_tokens;
-  if (tokenizer) generate.num_candidates = tokenizer->vocab_size();
-  generate.logprobs = options.logprobs;
-  if (!tokenizer && !options.stop.empty()) {
-    fail(ErrorKind::invalid_input, "--stop needs a model with a tokenizer");
+std::vector<int32_t> encode_prompt(const Options& options, Loaded& loaded,
+                                   const std::string& text) {
+  if (!options.chat) return begun(loaded.tokenizer->encode(text), loaded.spec);
+  return begun(
+      chat_prompt(options, loaded.place, loaded.spec, *loaded.tokenizer, text, loaded.generate),
+      loaded.spec);
+}
+
+void load_draft(Context& ctx, const Options& options, Loaded& loaded) {
+  if (options.draft.empty()) return;
+  const std::filesystem::path place = find_model(options.draft);
+  if (loaded.tokenizer && has_tokenizer(place)) {
+    const int64_t size = load_tokenizer(place).vocab_size();
+    if (size != loaded.tokenizer->vocab_size()) {
+      fail(ErrorKind::invalid_input, "{}: a draft model with {} tokens, expected {} as in {}",
+           place.string(), size, loaded.tokenizer->vocab_size(), loaded.place.string());
+    }
   }
+  loaded.draft = load_model(ctx, place, model::read_spec(place), options.load);
+}
+
+void run_many(Context& ctx, const Options& options, Loaded& loaded) {
+  GenerateMany many = {.engine = options.engine,
+                       .text = loaded.generate,
+                       .answers = options.answers,
+                       .stop = options.stop,
+                       .skip_special = options.chat,
+                       .encode = {},
+                       .keep_going = [] { return interrupted == 0; }};
+  std::vector<PromptLine> prompts = read_prompts(options.prompts);
+  many.encode = [&](const std::string& text) { return encode_prompt(options, loaded, text); };
+  if (options.chat) {
+    many.encode(prompts.front().text);
+    many.text.stop_tokens = loaded.generate.stop_tokens;
+  }
+  std::signal(SIGINT, [](int) { interrupted = 1; });
+  generate_many(ctx, *loaded.model.decoder, loaded.draft_decoder(), *loaded.tokenizer, prompts,
+                many);
+}
+
+void run_one(Context& ctx, const Options& options, Loaded& loaded,
+             const std::vector<int32_t>& prompt, const std::string& beginning) {
   std::optional<infer::TextStream> stream;
-  if (tokenizer) stream.emplace(*tokenizer, /*skip_special=*/options.chat, options.stop);
+  if (loaded.tokenizer) {
+    stream.emplace(*loaded.tokenizer, /*skip_special=*/options.chat, options.stop);
+  }
   std::string text;
   const auto show = [&](const std::string& piece) {
     text += piece;
@@ -140,19 +176,21 @@ void run(const Options& options, const CLI::App& app) {
     print_text(piece);
     flush_output();
   };
-  if (!options.json && !by_ids && !options.chat)
-    show(app.count("--prompt") > 0 ? options.prompt : "");
+  show(beginning);
   text.clear();
+  infer::EngineOptions engine = options.engine;
+  engine.max_sequences = 1;
+  loaded.generate.prefill_chunk = engine.step_tokens;
+  infer::Session session(*loaded.model.decoder, engine, loaded.draft_decoder());
   std::signal(SIGINT, [](int) { interrupted = 1; });
-  infer::GenerateResult result =
-      infer::generate(ctx, *loaded.decoder, prompt, generate, [&](int32_t token) {
-        if (stream) {
-          show(stream->push(token));
-        } else if (!options.json) {
-          show(std::to_string(token) + " ");
-        }
-        return interrupted == 0 && !(stream && stream->stopped());
-      });
+  infer::GenerateResult result = session.generate(ctx, prompt, loaded.generate, [&](int32_t token) {
+    if (stream) {
+      show(stream->push(token));
+    } else if (!options.json) {
+      show(std::to_string(token) + " ");
+    }
+    return interrupted == 0 && !(stream && stream->stopped());
+  });
   if (stream) show(stream->finish());
   if (stream && stream->stopped()) result.reason = infer::StopReason::stop_string;
   if (options.json) {
@@ -161,7 +199,48 @@ void run(const Options& options, const CLI::App& app) {
   }
   print_text("\n");
   flush_output();
-  report(result, prompt.size());
+  report(result, session.statistics(), prompt.size());
+}
+
+void run(const Options& options, const CLI::App& app) {
+  Loaded loaded;
+  loaded.place = find_model(options.model);
+  const bool by_ids = app.count("--prompt-tokens") > 0;
+  // Ids need no tokenizer: a model without one can still be tried.
+  if (!by_ids || has_tokenizer(loaded.place)) loaded.tokenizer = load_tokenizer(loaded.place);
+  loaded.spec = model::read_spec(loaded.place);
+  print_notes(loaded.spec);
+  if (!loaded.tokenizer && !options.stop.empty()) {
+    fail(ErrorKind::invalid_input, "--stop needs a model with a tokenizer");
+  }
+  infer::GenerateOptions& generate = loaded.generate;
+  if (loaded.spec.eos_token_id >= 0) {
+    generate.stop_tokens.push_back(static_cast<int32_t>(loaded.spec.eos_token_id));
+  }
+  generate.sampler = options.sampler;
+  generate.max_tokens = options.max_tokens;
+  if (loaded.tokenizer) generate.num_candidates = loaded.tokenizer->vocab_size();
+  generate.logprobs = options.logprobs;
+  const bool many = !options.prompts.empty();
+  std::vector<int32_t> prompt;
+  std::string beginning;
+  if (by_ids) {
+    prompt = begun(parse_token_ids(options.prompt_tokens), loaded.spec);
+  } else if (!many) {
+    const bool given = app.count("--prompt") > 0;
+    prompt =
+        encode_prompt(options, loaded, prompt_text(options.prompt, options.prompt_file, given));
+    if (given && !options.json && !options.chat) beginning = options.prompt;
+  }
+  Runtime runtime(options.runtime);
+  Context& ctx = runtime.context();
+  loaded.model = load_model(ctx, loaded.place, loaded.spec, options.load);
+  load_draft(ctx, options, loaded);
+  if (many) {
+    run_many(ctx, options, loaded);
+  } else {
+    run_one(ctx, options, loaded, prompt, beginning);
+  }
 }
 
 }  // namespace
@@ -177,6 +256,27 @@ void setup_generate(CLI::App& app) {
       ->type_name("FILE");
   app.add_option("--prompt-tokens", options->prompt_tokens, "The prompt as token ids: 1,2,3")
       ->type_name("IDS");
+  auto* prompts = app.add_option(
+      "--prompts", options->prompts,
+      "Many prompts at once: a .txt file with one a line, or JSONL with strings or objects with "
+      "prompt, id, max_tokens and seed. Writes JSONL");
+  prompts->type_name("FILE")->excludes("--prompt", "--prompt-file", "--prompt-tokens");
+  app.add_option("--parallel", options->engine.max_sequences,
+                 "With --prompts, texts that are written at the same time")
+      ->type_name("N")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str()
+      ->needs(prompts);
+  app.add_option("--answers", options->answers,
+                 "With --prompts, texts for each, with seeds that count up")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str()
+      ->needs(prompts);
+  app.add_option("--draft", options->draft,
+                 "A smaller model with the same tokens that guesses what comes next; the text "
+                 "stays the same")
+      ->type_name("MODEL");
   auto* chat = app.add_flag("--chat", options->chat,
                             "The prompt is a message, in the format of conversations");
   app.add_option("--system", options->system, "A system prompt before it")
@@ -196,6 +296,7 @@ void setup_generate(CLI::App& app) {
       ->check(CLI::Range(0, 1000));
   add_model_options(app, options->load);
   add_fields(app, options->sampler, "Sampling");
+  add_fields(app, options->engine, "Cache and passes");
   add_fields(app, options->runtime, "Machine");
   add_json_flag(app, options->json);
   add_examples(
@@ -205,6 +306,9 @@ void setup_generate(CLI::App& app) {
       "  cadre generate olmoe-q8_0.gguf -p 'Once' -n 20\n"
       "  cadre generate model/ --chat -p 'What is a router?'\n"
       "  cadre generate model/ -p 'Q: 2+2? A:' --stop 'Q:' --min-p 0.1 --repeat-penalty 1.1\n"
+      "  cadre generate model/ --prompts questions.jsonl --parallel 32 --cache-type int8 > "
+      "out.jsonl\n"
+      "  cadre generate model/ -p 'Once' --lookup 8 --draft small-model/\n"
       "  cadre generate model/ --prompt-tokens 12,7,9 --temperature 0 --json");
   app.callback([options, &app] { run(*options, app); });
 }

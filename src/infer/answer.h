@@ -14,6 +14,9 @@
 
 namespace cadre::infer {
 
+// Guesses that are checked in one pass, at most.
+constexpr int64_t kMaxDrafts = 64;
+
 struct Answer {
   using Clock = std::chrono::steady_clock;
 

@@ -86,13 +86,24 @@ std::string_view stop_reason_name(StopReason reason) {
   return "failed";
 }
 
-Engine::Engine(const model::Decoder& decoder, const EngineOptions& options)
+Engine::Engine(const model::Decoder& decoder, const EngineOptions& options,
+               const model::Decoder* draft)
     : decoder_(decoder),
+      lookup_(options.lookup),
+      draft_tokens_(options.draft_tokens),
       cache_(decoder.spec(), decoder.parameters().compute(), cache_options(decoder, options)),
       scheduler_(cache_, options.max_sequences, options.step_tokens),
       pass_(cache_),
       tokens_(std::make_shared<std::vector<int32_t>>()),
-      positions_(std::make_shared<std::vector<int32_t>>()) {}
+      positions_(std::make_shared<std::vector<int32_t>>()) {
+  check_interval("engine", "lookup", static_cast<double>(lookup_), {0, kMaxDrafts});
+  check_interval("engine", "draft_tokens", static_cast<double>(draft_tokens_), {1, kMaxDrafts});
+  if (draft == nullptr) return;
+  EngineOptions of_draft = options;
+  of_draft.cache_type = "auto";
+  draft_.emplace(*draft, options.max_sequences, options.step_tokens,
+                 cache_options(*draft, of_draft).num_tokens);
+}
 
 void Engine::set_step_tokens(int64_t tokens) {
   check_interval("engine", "step_tokens", static_cast<double>(tokens), {1, 1e6});
@@ -125,11 +136,11 @@ int64_t Engine::submit(Request request) {
   return number;
 }
 
-bool Engine::cancel(int64_t request) {
+bool Engine::cancel_if(const std::function<bool(const Answer&)>& chosen) {
   std::vector<const Answer*> found;
   for (const auto* answers : {&scheduler_.running(), &scheduler_.waiting()}) {
     for (const std::unique_ptr<Answer>& answer : *answers) {
-      if (answer->request == request) found.push_back(answer.get());
+      if (chosen(*answer)) found.push_back(answer.get());
     }
   }
   for (const Answer* answer : found) {
@@ -138,6 +149,14 @@ bool Engine::cancel(int64_t request) {
     give_up(std::move(taken), pending_);
   }
   return !found.empty();
+}
+
+bool Engine::cancel(int64_t request) {
+  return cancel_if([&](const Answer& answer) { return answer.request == request; });
+}
+
+bool Engine::cancel(int64_t request, int64_t answer) {
+  return cancel_if([&](const Answer& a) { return a.request == request && a.index == answer; });
 }
 
 bool Engine::idle() const {
@@ -178,6 +197,7 @@ Tensor Engine::forward(Context& ctx, const std::vector<ScheduledTokens>& plan) {
 std::span<const Event> Engine::step(Context& ctx) {
   events_.clear();
   events_.swap(pending_);
+  if (lookup_ > 0 || draft_) make_drafts(ctx);
   const std::vector<ScheduledTokens>& plan = scheduler_.plan(ctx);
   if (plan.empty()) return events_;
   ++statistics_.steps;

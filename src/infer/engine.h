@@ -11,13 +11,16 @@
 
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "core/base/fields.h"
 #include "infer/cache_step.h"
+#include "infer/draft_model.h"
 #include "infer/paged_cache.h"
 #include "infer/request.h"
 #include "infer/scheduler.h"
@@ -26,14 +29,15 @@
 namespace cadre::infer {
 
 struct EngineOptions {
-  int64_t max_sequences = 1;
+  int64_t max_sequences = 1;  // texts that are written at the same time
   int64_t step_tokens = 512;
   int64_t cache_tokens = 0;
   std::string cache_type = "auto";
   bool share_prefixes = true;
+  int64_t lookup = 0;
+  int64_t draft_tokens = 4;
 
   void visit_fields(auto&& field) {
-    field("parallel", max_sequences, Interval{1, 1e6}, "texts that are written at the same time");
     field("step_tokens", step_tokens, Interval{1, 1e6},
           "tokens of one pass: one for each text, the rest for pieces of prompts");
     field("cache_tokens", cache_tokens, Interval{0, 1e9},
@@ -41,15 +45,21 @@ struct EngineOptions {
     field("cache_type", cache_type, Choices{{"auto", "int8"}},
           "how keys and values are kept: auto as they are computed, int8 in 9 bits a number");
     field("share_prefixes", share_prefixes, "read what prompts have in common once");
+    field("lookup", lookup, Interval{0, 64},
+          "guess so many tokens by what followed the same ones before; 0 is off");
+    field("draft_tokens", draft_tokens, Interval{1, 64},
+          "tokens that a draft model guesses at a time");
   }
 };
 
 struct EngineStatistics {
   int64_t steps = 0;
-  int64_t prefill_tokens = 0;  // computed to read prompts, again after a preemption too
-  int64_t decode_tokens = 0;   // computed while writing, guesses that were wrong included
-  int64_t new_tokens = 0;      // reported
-  int64_t reused_tokens = 0;   // found in the cache instead of being computed
+  int64_t prefill_tokens = 0;   // computed to read prompts, again after a preemption too
+  int64_t decode_tokens = 0;    // computed while writing, guesses that were wrong included
+  int64_t new_tokens = 0;       // reported
+  int64_t reused_tokens = 0;    // found in the cache instead of being computed
+  int64_t drafted_tokens = 0;   // guesses that were checked
+  int64_t accepted_tokens = 0;  // those that were right
   int64_t preemptions = 0;
   int64_t running = 0;
   int64_t waiting = 0;
@@ -60,8 +70,11 @@ struct EngineStatistics {
 class Engine {
  public:
   // Throws Error(unsupported) for a model that cannot decode or a cache type it cannot have, and
-  // Error(invalid_input) for options out of range.
-  Engine(const model::Decoder& decoder, const EngineOptions& options);
+  // Error(invalid_input) for options out of range. `draft`, a smaller model with the same tokens,
+  // guesses what comes next, if it is there; it must outlive the engine, too. Guesses do not change
+  // a text.
+  Engine(const model::Decoder& decoder, const EngineOptions& options,
+         const model::Decoder* draft = nullptr);
 
   // Longest text, prompt included: the model's context, or less if the cache is smaller.
   int64_t max_length() const { return cache_.capacity(); }
@@ -72,6 +85,7 @@ class Engine {
   int64_t submit(Request request);
   // Ends what is left of a request; its events come with the next step. False if there is nothing.
   bool cancel(int64_t request);
+  bool cancel(int64_t request, int64_t answer);
   bool idle() const;
   // One pass of the model over tokens of many sequences. Events come in the order of rank, those of
   // one answer in order; they are valid until the next call. An error in the pass ends the answers
@@ -90,6 +104,9 @@ class Engine {
 
   std::unique_ptr<Answer> make_answer(int64_t number, int64_t index,
                                       const std::shared_ptr<const Request>& request);
+  bool cancel_if(const std::function<bool(const Answer&)>& chosen);
+  // engine_draft.cc
+  void make_drafts(Context& ctx);
   Tensor forward(Context& ctx, const std::vector<ScheduledTokens>& plan);
   // engine_sample.cc
   void collect_rows(const std::vector<ScheduledTokens>& plan);
@@ -105,9 +122,13 @@ class Engine {
   void give_up(std::unique_ptr<Answer> answer, std::vector<Event>& events);
 
   const model::Decoder& decoder_;
+  int64_t lookup_;
+  int64_t draft_tokens_;
   PagedCache cache_;
   Scheduler scheduler_;
   CacheStep pass_;
+  std::optional<DraftModel> draft_;
+  std::vector<DraftModel::Wanted> wanted_drafts_;
   int64_t submitted_ = 0;
   EngineStatistics statistics_;
   std::vector<Event> pending_;  // of cancelled requests

@@ -45,6 +45,8 @@ void Engine::report(const std::vector<ScheduledTokens>& plan) {
                answer.tokens[static_cast<size_t>(valid)]) {
       ++valid;
     }
+    statistics_.drafted_tokens += std::max<int64_t>(0, end - known);
+    statistics_.accepted_tokens += std::max<int64_t>(0, valid - known);
     pass_.shorten(i, valid - before);
     cache_.commit(answer.cache, std::span(answer.tokens).first(static_cast<size_t>(valid)));
     answer.drafts.clear();
@@ -98,6 +100,7 @@ void Engine::give_up(std::unique_ptr<Answer> answer, std::vector<Event>& events)
       events.push_back(end_of(*answer, i));
     }
   }
+  if (draft_) draft_->forget(*answer);
   const auto cached = static_cast<size_t>(answer->cache.length);
   cache_.release(answer->cache, std::span(answer->tokens).first(cached));
 }

@@ -20,7 +20,7 @@ int32_t& entry(std::vector<int32_t>& table, int64_t tile) {
 int64_t num_pages(const CacheOptions& options, int64_t window) {
   const int64_t all = std::max<int64_t>(1, tiles_of(options.num_tokens));
   if (window == 0) return all;
-  const int64_t each = tiles_of(window + options.step_tokens) + 2;
+  const int64_t each = tiles_of(window + options.rewind + options.step_tokens) + 2;
   return std::min(all, each * options.max_sequences);
 }
 
@@ -28,6 +28,7 @@ int64_t num_pages(const CacheOptions& options, int64_t window) {
 
 PagedCache::PagedCache(const model::ModelSpec& spec, DType compute, const CacheOptions& options)
     : share_prefixes_(options.share_prefixes),
+      rewind_(options.rewind),
       capacity_(spec.max_positions),
       index_(std::vector<int64_t>()) {
   model::expect_can_decode(spec);
@@ -144,14 +145,36 @@ void PagedCache::commit(CacheSequence& sequence, std::span<const int32_t> tokens
   const int64_t before = sequence.length;
   sequence.length = length;
   while (share_prefixes_ && (sequence.indexed + 1) * kTile <= length) index_page(sequence, tokens);
+  const auto first_kept = [&](const Group& group, int64_t at) {
+    return first_needed(group, std::max<int64_t>(0, at - rewind_));
+  };
   for (size_t g = 0; g < groups_.size(); ++g) {
-    for (int64_t tile = first_needed(groups_[g], before); tile < first_needed(groups_[g], length);
+    for (int64_t tile = first_kept(groups_[g], before); tile < first_kept(groups_[g], length);
          ++tile) {
       int32_t& page = entry(sequence.tables[g], tile);
       if (page >= 0) groups_[g].pool.release(page);
       page = -1;
     }
   }
+}
+
+int64_t PagedCache::truncate(CacheSequence& sequence, int64_t length) {
+  CADRE_CHECK(!share_prefixes_ && length >= 0 && length <= sequence.length);
+  if (length == sequence.length) return length;
+  // The filters' rows are those of the last token of a page.
+  if (has_filters_) length = length / kTile * kTile;
+  bool there = length > 0;
+  for (size_t g = 0; there && g < groups_.size(); ++g) {
+    for (int64_t tile = first_needed(groups_[g], length); tile < tiles_of(length); ++tile) {
+      there = there && entry(sequence.tables[g], tile) >= 0;
+    }
+  }
+  if (there) {
+    sequence.length = length;
+  } else {
+    give_back(sequence);
+  }
+  return sequence.length;
 }
 
 CacheSequence PagedCache::fork(const CacheSequence& sequence) {

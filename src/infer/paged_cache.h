@@ -27,6 +27,7 @@ struct CacheOptions {
   int64_t step_tokens = 512;
   CacheType type = CacheType::compute;
   bool share_prefixes = true;  // find earlier beginnings by content
+  int64_t rewind = 0;          // tokens that truncate() may have to take back
 };
 
 // What one sequence has in the cache. Made by a PagedCache and given back with release().
@@ -67,6 +68,10 @@ class PagedCache {
   // The sequence now has `tokens`, whose keys have been written: full pages become known by their
   // content, and those behind the windows go back.
   void commit(CacheSequence& sequence, std::span<const int32_t> tokens);
+  // Takes tokens back, and returns how many are left: `length`, or fewer, which have to be read
+  // again: with local filters up to a page, all where pages behind a window have gone (see
+  // CacheOptions::rewind). Only for caches that share no prefixes, and of sequences without forks.
+  int64_t truncate(CacheSequence& sequence, int64_t length);
   // Another sequence with the same pages.
   CacheSequence fork(const CacheSequence& sequence);
   // Gives all pages back; what they hold of `tokens`, those of the sequence, stays known.
@@ -117,6 +122,7 @@ class PagedCache {
   void give_back(CacheSequence& sequence);
 
   bool share_prefixes_;
+  int64_t rewind_;
   bool has_filters_ = false;
   int64_t capacity_;
   int64_t copied_ = 0;

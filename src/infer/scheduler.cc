@@ -8,8 +8,9 @@ namespace cadre::infer {
 namespace {
 
 void insert_by_rank(std::vector<std::unique_ptr<Answer>>& answers, std::unique_ptr<Answer> answer) {
-  const auto place = std::ranges::find_if(
-      answers, [&](const std::unique_ptr<Answer>& other) { return answer->before(*other); });
+  const auto place = std::ranges::upper_bound(
+      answers, *answer, [](const Answer& a, const Answer& b) { return a.before(b); },
+      [](const std::unique_ptr<Answer>& other) -> const Answer& { return *other; });
   answers.insert(place, std::move(answer));
 }
 
@@ -98,12 +99,19 @@ int64_t Scheduler::make_room(const Answer& answer, int64_t count) {
 }
 
 void Scheduler::schedule(Context& ctx, bool decoding) {
+  // Guesses must not take the place of others' tokens.
+  int64_t others = decoding
+                       ? std::ranges::count_if(running_, &Answer::decoding,
+                                               [](const auto& a) -> const Answer& { return *a; })
+                       : 0;
   // Those that are preempted on the way stand behind.
   for (size_t i = 0; i < running_.size() && left_ > 0; ++i) {
     Answer& answer = *running_[i];
     if (answer.decoding() != decoding) continue;
-    const int64_t drafts = decoding ? static_cast<int64_t>(answer.drafts.size()) : 0;
-    const int64_t count = make_room(answer, std::min(left_, answer.pending() + drafts));
+    const auto drafts = static_cast<int64_t>(answer.drafts.size());
+    const int64_t most =
+        decoding ? std::min(1 + drafts, std::max<int64_t>(1, left_ - --others)) : left_;
+    const int64_t count = make_room(answer, std::min(most, answer.pending() + drafts));
     if (count == 0) continue;
     cache_.reserve(ctx, answer.cache, count);
     scheduled_.push_back({&answer, count});

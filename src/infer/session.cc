@@ -5,8 +5,9 @@
 #include "core/base/error.h"
 
 namespace cadre::infer {
-Session::Session(const model::Decoder& decoder, const EngineOptions& options)
-    : engine_(decoder, options) {}
+Session::Session(const model::Decoder& decoder, const EngineOptions& options,
+                 const model::Decoder* draft)
+    : engine_(decoder, options, draft) {}
 
 GenerateResult Session::generate(Context& ctx, std::span<const int32_t> prompt,
                                  const GenerateOptions& options,

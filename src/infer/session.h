@@ -12,11 +12,12 @@
 
 namespace cadre::infer {
 
-// An engine for one. Belongs to one thread; the decoder must outlive it.
+// An engine for one. Belongs to one thread; decoders must outlive it.
 class Session {
  public:
   // Throws as Engine does.
-  explicit Session(const model::Decoder& decoder, const EngineOptions& options = {});
+  explicit Session(const model::Decoder& decoder, const EngineOptions& options = {},
+                   const model::Decoder* draft = nullptr);
 
   // As generate(), whose text it gives whatever was cached before. A session can be used after an
   // error.

@@ -106,7 +106,7 @@ cat >"$work/script" <<END
 ^C
 = 0
 END
-"$terminal" "$work/script" $chat -n 100000 --verbose --show-prompt --kernels scalar || fail "chat in a terminal"
+"$terminal" "$work/script" $chat -n 100000 --ignore-eos --verbose --show-prompt --kernels scalar || fail "chat in a terminal"
 grep -q '"one\\ntwo"' "$work/saved.json" || fail "the saved conversation lacks the message"
 
 printf '? >\n^D\n= 0\n' >"$work/script"

@@ -49,6 +49,30 @@ run "$cadre" generate "$work/run.gguf" --prompt 'The ' -n 24 --temperature 0 --j
 tr -d '\n' <"$work/out" | sed 's/"[a-z]*_seconds":[^,}]*//g' >"$work/greedy3"
 cmp "$work/greedy1" "$work/greedy3" || fail "the GGUF file writes another text"
 
+# Many prompts at once write what each writes alone, in the order of the file; guesses change nothing.
+cat >"$work/prompts.jsonl" <<'END'
+{"prompt": "The ", "id": "first"}
+"The "
+{"prompt": "A model", "max_tokens": 3}
+END
+many="$cadre generate $work/run --prompts $work/prompts.jsonl -n 24 --temperature 0"
+run $many --parallel 2
+mv "$work/out" "$work/many"
+[ "$(wc -l <"$work/many")" -eq 3 ] || fail "three prompts, $(wc -l <"$work/many") texts"
+alone=$(sed -n 's/.*"text": *\("\([^"\\]\|\\.\)*"\).*/\1/p' "$work/greedy1")
+for line in 1 2; do
+  together=$(sed -n "${line}s/.*\"text\": *\(\"\([^\"\\\\]\|\\\\.\)*\"\).*/\1/p" "$work/many")
+  [ "$together" = "$alone" ] || fail "together the text is $together, alone $alone"
+done
+sed -n 1p "$work/many" | grep -q '"id": *"first"' || fail "the id of a prompt is lost"
+sed -n 3p "$work/many" | grep -q '"tokens": *3,' || fail "max_tokens of a prompt is ignored"
+run $many --parallel 3 --lookup 5 --draft "$work/run" --cache-tokens 256 --threads 1
+cmp "$work/out" "$work/many" || fail "guesses or a small cache change a text"
+run $many --answers 2
+[ "$(wc -l <"$work/out")" -eq 6 ] || fail "two answers to three prompts, $(wc -l <"$work/out") texts"
+echo '{"text": 1}' >"$work/wrong.jsonl"
+expect_error 4 'wrong.jsonl:1: the key .prompt. is missing' "$cadre" generate "$work/run" --prompts "$work/wrong.jsonl"
+
 run "$cadre" eval perplexity "$work/run" --text src/README.md --json
 bits=$(number bits_per_byte)
 awk "BEGIN { exit !($bits > 0 && $bits < 8) }" || fail "$bits bits per byte, expected below 8"
