@@ -1,12 +1,9 @@
 // Models of random weights, made in memory.
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "core/base/random.h"
-#include "core/kernels/quantise.h"
+#include "core/kernels/round_blocks.h"
 #include "model/stored_model.h"
 
 namespace cadre::model {
@@ -52,18 +49,37 @@ void fill_dense(Context& ctx, const std::vector<float>& run, const Tensor& tenso
   });
 }
 
-PackedMatrix random_packed(Context& ctx, const std::vector<float>& run,
+// The run in blocks, twice, so that rows need not go round its end.
+std::vector<std::byte> block_run(Context& ctx, const std::vector<float>& run, PackedFormat format) {
+  const BlockType type = block_type(format);
+  const BlockLayout layout = block_layout(type);
+  const int64_t bytes = kRun / layout.elements * layout.bytes;
+  std::vector<std::byte> blocks(static_cast<size_t>(2 * bytes));
+  ctx.for_blocks(kRun / layout.elements, 256, [&](Range range) {
+    ctx.kernels().round_blocks({.x = run.data(),
+                                .importance = nullptr,
+                                .first_column = 0,
+                                .width = kRun,
+                                .blocks = blocks.data(),
+                                .type = type},
+                               range);
+  });
+  std::copy_n(blocks.begin(), bytes, blocks.begin() + bytes);
+  return blocks;
+}
+
+PackedMatrix random_packed(Context& ctx, const std::vector<std::byte>& run,
                            const ParameterSpec& parameter, PackedFormat format) {
   const int64_t rows = parameter.shape.dim(-2);
   const int64_t k = parameter.shape.dim(-1);
-  return ops::pack_values(ctx, format, parameter.shape.elements() / (rows * k), rows, k,
-                          [&](Range range, float* values) {
-                            ctx.for_rows(range.size(), k * 4, [&](Range part) {
-                              for (int64_t row = part.begin; row < part.end; ++row) {
-                                fill_row(run, range.begin + row, k, values + row * k);
-                              }
-                            });
-                          });
+  const int64_t all = parameter.shape.elements() / k;
+  const BlockLayout layout = block_layout(block_type(format));
+  std::vector<ops::BlockRows> pieces;
+  for (int64_t row = 0; row < all; ++row) {
+    const std::byte* first = run.data() + start_of(row) / layout.elements * layout.bytes;
+    pieces.push_back({first, 1, k / layout.elements * layout.bytes});
+  }
+  return ops::pack(ctx, format, all / rows, rows, k, pieces);
 }
 
 }  // namespace
@@ -72,11 +88,13 @@ LoadedModel random_model(Context& ctx, const ModelSpec& spec, const LoadOptions&
                          uint64_t seed) {
   const std::vector<float> run = normal_run(seed, spec.initializer_range);
   const std::vector<ParameterSpec> list = parameter_list(spec);
+  std::vector<std::byte> blocks;
+  if (options.format == WeightFormat::packed) blocks = block_run(ctx, run, options.packed);
   auto parameters = std::make_shared<Parameters>(ctx, spec, options.compute, [&](int64_t p) {
     const ParameterSpec& parameter = list[static_cast<size_t>(p)];
     ops::Weight weight;
-    if (is_packed(spec, parameter, options)) {
-      weight.packed = random_packed(ctx, run, parameter, options.packed);
+    if (is_packed(spec, parameter, options) && parameter.shape.dim(-1) <= kRun) {
+      weight.packed = random_packed(ctx, blocks, parameter, options.packed);
     }
     return weight;
   });

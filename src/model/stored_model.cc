@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "core/kernels/quantise.h"
 #include "model/format.h"
 
 namespace cadre::model {
@@ -73,7 +72,6 @@ void set_weight_format(std::string_view name, LoadOptions& options) {
   }
   std::string known;
   for (const PackedFormat format : packed_formats()) {
-    if (!kernels::can_quantise(block_type(format))) continue;
     known += fmt::format(", {}", packed_format_name(format));
     if (packed_format_name(format) != name) continue;
     options.format = WeightFormat::packed;

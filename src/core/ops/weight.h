@@ -77,7 +77,8 @@ struct BlockRows {
 PackedMatrix pack(Context& ctx, PackedFormat format, int64_t count, int64_t rows, int64_t k,
                   std::span<const BlockRows> pieces);
 
-// The same of values, rounded to blocks as quantise() in blocks.h does. `read` gives rows
+// The same of values, rounded to blocks: as quantise() in blocks.h does where it knows the type,
+// else by search (core/kernels/round_blocks.h), which takes its time. `read` gives rows
 // [begin, end) of the count * rows, k values each, in f32; it is called on this thread, in order.
 PackedMatrix pack_values(Context& ctx, PackedFormat format, int64_t count, int64_t rows, int64_t k,
                          const std::function<void(Range rows, float* values)>& read);

@@ -82,7 +82,6 @@ PackedMatrix pack_values(Context& ctx, PackedFormat format, int64_t count, int64
                          const std::function<void(Range rows, float* values)>& read) {
   const PackedMatrix matrix = room(ctx, format, count, rows, k);
   const BlockType type = block_type(format);
-  CADRE_CHECK(kernels::can_quantise(type));
   const int64_t bytes = row_bytes(format, k);
   const int64_t blocks = k / packed_block_size(format);
   const int64_t tiles = packed_tiles(rows);
@@ -99,9 +98,19 @@ PackedMatrix pack_values(Context& ctx, PackedFormat format, int64_t count, int64
     ctx.for_tasks(end - begin, kPackedRows * bytes, [&](int64_t i, std::byte* scratch) {
       const int64_t tile = begin + i;
       const int64_t height = std::min(kPackedRows, rows - tile % tiles * kPackedRows);
-      ctx.kernels().quantise(
-          {.x = values.data<float>() + (row_of(tile) - first) * k, .blocks = scratch, .type = type},
-          {0, height * blocks});
+      const float* x = values.data<float>() + (row_of(tile) - first) * k;
+      const Range all = {0, height * blocks};
+      if (kernels::can_quantise(type)) {
+        ctx.kernels().quantise({.x = x, .blocks = scratch, .type = type}, all);
+      } else {
+        ctx.kernels().round_blocks({.x = x,
+                                    .importance = nullptr,
+                                    .first_column = 0,
+                                    .width = k,
+                                    .blocks = scratch,
+                                    .type = type},
+                                   all);
+      }
       ctx.kernels().pack_rows({.blocks = scratch,
                                .row_bytes = bytes,
                                .format = format,

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -191,6 +192,36 @@ TEST_CASE("dequantise_rows: every table gives the bits of the scalar one, its de
         CHECK(same);
       }
       CHECK(got.intact());
+    }
+  }
+}
+
+TEST_CASE("quantise: every table gives the bits of the scalar one") {
+  const int64_t blocks = 64;
+  GuardedBuffer values(DType::f32, 32 * blocks);
+  values.randomise(9, 2.0);
+  float* x = values.f32();
+  std::fill_n(x, 32, 0.0f);
+  x[32 + 5] = std::numeric_limits<float>::quiet_NaN();
+  x[64 + 9] = -std::numeric_limits<float>::infinity();
+  for (int64_t i = 0; i < 32; ++i) x[96 + i] = 1e-41f * static_cast<float>(i);
+  // Halves: away from zero in q8_0, upwards in q4_0. Two of the largest magnitude: the first
+  // counts.
+  for (int64_t i = 0; i < 32; ++i) x[128 + i] = static_cast<float>(i) - 15.5f;
+  x[128] = -127.0f;
+  x[128 + 31] = 127.0f;
+  for (int64_t i = 0; i < 32; ++i) x[160 + i] = 0.49999997f * static_cast<float>(i % 3 - 1);
+  x[160] = 127.0f;
+  for (const BlockType type : {BlockType::q8_0, BlockType::q4_0}) {
+    const int64_t bytes = block_layout(type).bytes;
+    GuardedBuffer expected(DType::u8, blocks * bytes);
+    scalar_table().quantise({x, expected.data(), type}, {0, blocks});
+    for (const KernelTable* table : testing::fast_tables()) {
+      CAPTURE(table->name);
+      GuardedBuffer got(DType::u8, blocks * bytes);
+      table->quantise({x, got.data(), type}, {0, 3});
+      table->quantise({x, got.data(), type}, {3, blocks});
+      CHECK(same_bytes(got, expected));
     }
   }
 }

@@ -7,6 +7,7 @@
 #include "core/kernels/gemm.h"
 #include "core/kernels/mixture.h"
 #include "core/kernels/peak.h"
+#include "core/kernels/quantise.h"
 #include "core/kernels/quantised_gemm.h"
 #include "core/kernels/rms_norm.h"
 #include "core/kernels/rope.h"
@@ -19,6 +20,7 @@ namespace cadre::kernels::avx2 {
 
 GemmFn gemm;
 QuantisedGemmFn quantised_gemm;
+QuantiseFn quantise;
 RmsNormFn rms_norm;
 RmsNormBackwardFn rms_norm_backward;
 RmsNormBackwardWeightFn rms_norm_backward_weight;

@@ -9,6 +9,7 @@ const KernelTable& table() {
     t.name = "avx2";
     t.gemm = gemm;
     t.quantised_gemm = quantised_gemm;
+    t.quantise = quantise;
     t.rms_norm = rms_norm;
     t.rms_norm_backward = rms_norm_backward;
     t.rms_norm_backward_weight = rms_norm_backward_weight;
