@@ -63,7 +63,7 @@ void setup_bench(CLI::App& app) {
   setup_bench_moe(*app.add_subcommand("moe", "The mixture layer against a dense one"));
   add_examples(app,
                "  cadre bench --roofline\n"
-               "  cadre bench olmoe-q8_0.gguf -p 512 -n 128 -d 0,4096\n"
+               "  cadre bench olmoe-q8_0.gguf -p 512 -n 128 -b 1,8,32 -d 0,4096\n"
                "  cadre bench --random OLMoE-1B-7B-0924/config.json --weights q4_0 --json\n"
                "  cadre bench train --json\n"
                "  cadre bench moe --threads 1");

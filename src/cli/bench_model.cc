@@ -191,6 +191,10 @@ void add_bench_model_options(CLI::App& app, BenchModelOptions& options) {
   app.add_option("--chunk", options.chunk, "Tokens of a prompt in one pass")
       ->check(CLI::Range(1, 1 << 16))
       ->capture_default_str();
+  app.add_option("--cache-type", options.cache_type,
+                 "How keys and values are kept: auto as they are computed, int8 in 9 bits a number")
+      ->check(CLI::IsMember({"auto", "int8"}))
+      ->capture_default_str();
   add_model_options(app, options.load);
 }
 

@@ -4,6 +4,8 @@
 #include <chrono>
 
 #include "core/base/random.h"
+#include "core/ops/attention.h"
+#include "infer/layer_pages.h"
 #include "model/cost.h"
 
 namespace cadre::cli {
@@ -28,14 +30,26 @@ model::LoadedModel make_model(Context& ctx, const BenchModelOptions& options) {
 
 BenchSequences::BenchSequences(Context& ctx, const BenchModelOptions& options)
     : ctx_(ctx), chunk_(options.chunk), model_(make_model(ctx, options)) {
-  const int64_t longest =
-      std::max(std::ranges::max(options.prompts), std::ranges::max(options.texts)) +
-      std::max<int64_t>(1, std::ranges::max(options.depths));
+  const int64_t depth = std::max<int64_t>(1, std::ranges::max(options.depths));
+  const int64_t prompt = depth + std::ranges::max(options.prompts);
+  const int64_t text = depth + std::ranges::max(options.texts);
+  const int64_t batch = std::ranges::max(options.batches);
   const int64_t context = model_.decoder->spec().max_positions;
-  if (longest > context) {
+  if (std::max(prompt, text) > context) {
     fail(ErrorKind::invalid_input, "bench: sequences of {} tokens, the model's context holds {}",
-         longest, context);
+         std::max(prompt, text), context);
   }
+  // Each sequence wastes up to a page.
+  const int64_t tokens = std::max(prompt, batch * (text + ops::kAttentionTile)) + chunk_;
+  cache_ = std::make_unique<infer::PagedCache>(
+      model_.decoder->spec(), model_.parameters->compute(),
+      infer::CacheOptions{
+          .num_tokens = tokens,
+          .max_sequences = batch,
+          .step_tokens = std::max(chunk_, batch),
+          .type = options.cache_type == "int8" ? infer::CacheType::int8 : infer::CacheType::compute,
+          .share_prefixes = false});
+  step_ = std::make_unique<infer::CacheStep>(*cache_);
 }
 
 int64_t BenchSequences::num_parameters() const {
@@ -43,19 +57,11 @@ int64_t BenchSequences::num_parameters() const {
 }
 
 void BenchSequences::reset(int64_t batch, int64_t depth) {
-  const model::ModelSpec& spec = model_.decoder->spec();
-  step_.reset();
-  cache_ = std::make_unique<infer::PagedCache>(
-      spec, model_.parameters->compute(),
-      infer::CacheOptions{.num_tokens = batch * (spec.max_positions + ops::kAttentionTile),
-                          .max_sequences = batch,
-                          .step_tokens = chunk_,
-                          .share_prefixes = false});
-  step_ = std::make_unique<infer::CacheStep>(*cache_);
+  for (infer::CacheSequence& sequence : sequences_) cache_->abandon(sequence);
   sequences_.clear();
   for (int64_t i = 0; i < batch; ++i) sequences_.push_back(cache_->make_sequence());
-  texts_.assign(static_cast<size_t>(batch), {});
-  for (int64_t done = 0; done < depth; done += chunk_) pass(std::min(chunk_, depth - done));
+  const int64_t chunk = std::max<int64_t>(1, chunk_ / batch);
+  for (int64_t done = 0; done < depth; done += chunk) pass(std::min(chunk, depth - done));
 }
 
 BenchPass BenchSequences::pass(int64_t count) {
@@ -63,36 +69,40 @@ BenchPass BenchSequences::pass(int64_t count) {
   const RandomStream random(7);
   auto tokens = std::make_shared<std::vector<int32_t>>();
   auto positions = std::make_shared<std::vector<int32_t>>();
-  std::vector<model::PassSequence> read;
-  for (size_t s = 0; s < sequences_.size(); ++s) {
-    const int64_t depth = sequences_[s].length;
-    read.push_back({count, depth});
-    for (int64_t i = 0; i < count; ++i) {
-      const double draw = random.uniform_f64_at(next_token_++);
-      tokens->push_back(static_cast<int32_t>(draw * static_cast<double>(spec.vocab_size)));
-      positions->push_back(static_cast<int32_t>(depth + i));
-      texts_[s].push_back(tokens->back());
-    }
-  }
-  nn::ForwardInput input;
-  input.tokens = std::move(tokens);
-  input.positions = std::move(positions);
-  input.store = step_.get();
-  nn::ForwardTrace trace;
+  std::vector<model::PassSequence> work;
   const auto start = std::chrono::steady_clock::now();
   step_->clear();
   for (infer::CacheSequence& sequence : sequences_) {
+    work.push_back({count, sequence.length});
+    for (int64_t i = 0; i < count; ++i) {
+      const double draw = random.uniform_f64_at(next_token_++);
+      tokens->push_back(static_cast<int32_t>(draw * static_cast<double>(spec.vocab_size)));
+      positions->push_back(static_cast<int32_t>(sequence.length + i));
+    }
     cache_->reserve(ctx_, sequence, count);
     step_->add(sequence, count);
   }
-  const Tensor hidden = model_.decoder->hidden(ctx_, input, &trace);
-  const auto batch = std::ssize(sequences_);
-  const Tensor last = ctx_.empty({batch, hidden.dim(1)}, hidden.dtype());
-  for (int64_t s = 0; s < batch; ++s) infer::copy_row(hidden, (s + 1) * count - 1, last, s);
-  model_.decoder->logits(ctx_, last);
-  for (size_t s = 0; s < sequences_.size(); ++s) cache_->commit(sequences_[s], texts_[s]);
+  nn::ForwardInput input;
+  input.tokens = tokens;
+  input.positions = std::move(positions);
+  input.store = step_.get();
+  nn::ForwardTrace trace;
+  Tensor hidden = model_.decoder->hidden(ctx_, input, &trace);
+  if (count > 1) {
+    const auto batch = static_cast<int64_t>(sequences_.size());
+    const Tensor last = ctx_.empty({batch, hidden.dim(1)}, hidden.dtype());
+    for (int64_t s = 0; s < batch; ++s) infer::copy_row(hidden, (s + 1) * count - 1, last, s);
+    hidden = last;
+  }
+  model_.decoder->logits(ctx_, hidden);
+  for (size_t s = 0; s < sequences_.size(); ++s) {
+    const std::span<const int32_t> all = *tokens;
+    cache_->commit(sequences_[s],
+                   all.subspan(s * static_cast<size_t>(count), static_cast<size_t>(count)));
+  }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  return {elapsed.count(), model::pass_cost(spec, *model_.parameters, read, batch, &trace)};
+  return {elapsed.count(), model::pass_cost(spec, *model_.parameters, work,
+                                            static_cast<int64_t>(sequences_.size()), &trace)};
 }
 
 }  // namespace cadre::cli

@@ -8,7 +8,6 @@
 #include "cli/model_input.h"
 #include "cli/runtime.h"
 #include "infer/cache_step.h"
-#include "infer/paged_cache.h"
 #include "model/pass_cost.h"
 
 namespace cadre::cli {
@@ -22,6 +21,7 @@ struct BenchModelOptions {
   std::vector<int64_t> depths = {0};
   int64_t repetitions = 5;
   int64_t chunk = 512;
+  std::string cache_type = "auto";
   ModelOptions load;
   bool json = false;
   RuntimeOptions runtime;
@@ -35,7 +35,7 @@ struct BenchPass {
 // Belongs to one thread; the context must outlive it.
 class BenchSequences {
  public:
-  // Loads the model, or makes it.
+  // Loads the model, or makes it, and reserves a cache for the largest test.
   BenchSequences(Context& ctx, const BenchModelOptions& options);
 
   std::string name() const { return model_.decoder->spec().architecture; }
@@ -54,7 +54,6 @@ class BenchSequences {
   std::unique_ptr<infer::PagedCache> cache_;
   std::unique_ptr<infer::CacheStep> step_;
   std::vector<infer::CacheSequence> sequences_;
-  std::vector<std::vector<int32_t>> texts_;  // of each, as far as it is in the cache
   uint64_t next_token_ = 0;
 };
 
