@@ -97,71 +97,82 @@ class Gemm {
   // panel[u * kRows + i]: either way it is a copy, and the inner loop broadcasts from both.
   void pack_a(int64_t first_row, int64_t rows, int64_t first_unit, int64_t depth) {
     if (args_.a_transposed) {
-      for (int64_t u = 0; u < depth; u += kRowsAtOnce) {
-        const int64_t steps = smaller(kRowsAtOnce, depth - u);
-        for (int64_t i = 0; i < rows; i += kRows) {
-          pack_a_steps(first_row + i, smaller(kRows, rows - i), first_unit + u, steps,
-                       packed_a_ + i * kBlockDepth + u * kRows);
-        }
-      }
+      pack_lanes<kRows>(a_ + first_row, args_.a_stride, rows, first_unit, depth, packed_a_,
+                        kBlockDepth);
       return;
     }
+    const int64_t p = first_unit * kDepth;
     for (int64_t i = 0; i < rows; i += kRows) {
-      float* panel = packed_a_ + i * kBlockDepth;
-      const int64_t valid = smaller(kRows, rows - i);
-      for (int64_t row = 0; row < kRows; ++row) {
-        const Element* from = a_ + (first_row + i + row) * args_.a_stride;
-        for (int64_t u = 0; u < depth; u += kWidth) {
-          const int64_t p = (first_unit + u) * kDepth;
-          const Vector x = row < valid ? Math::along_k(from + p, args_.k - p) : Vector::zero();
-          Math::store_units(panel + row * kBlockDepth + u, x, kWidth);
-        }
+      float* to = packed_a_ + i * kBlockDepth;
+      for (int64_t row = 0; row < kRows; ++row, to += kBlockDepth) {
+        const Element* from = a_ + (first_row + i + row) * args_.a_stride + p;
+        pack_row(from, i + row < rows ? args_.k - p : 0, depth, to);
       }
     }
   }
 
-  void pack_a_steps(int64_t row, int64_t valid, int64_t first_unit, int64_t steps, float* to) {
-    for (int64_t u = 0; u < steps; ++u, to += kRows) {
-      const int64_t p = (first_unit + u) * kDepth;
-      const Element* from = a_ + p * args_.a_stride + row;
-      for (int64_t lane = 0; lane < kRows; lane += kWidth) {
-        const Vector x =
-            Math::across(from + lane, args_.a_stride, args_.k - p, elements_below(valid, lane));
-        Math::store_units(to + lane, x, smaller(kWidth, kRows - lane));
-      }
+  // `depth` units of a row of which `elements` are there.
+  static void pack_row(const Element* from, int64_t elements, int64_t depth, float* to) {
+    constexpr int64_t kWhole = kWidth * kDepth;
+    int64_t u = 0;
+    for (; u < depth && elements >= kWhole; u += kWidth, from += kWhole, elements -= kWhole) {
+      Math::store_units(to + u, Math::along_k(from, kWhole), kWidth);
+    }
+    for (; u < depth; u += kWidth, from += kWhole, elements -= kWhole) {
+      Math::store_units(to + u, elements > 0 ? Math::along_k(from, elements) : Vector::zero(),
+                        kWidth);
     }
   }
 
   // panel[u * kColumns + j]
   void pack_b(int64_t first_column, int64_t columns, int64_t first_unit, int64_t depth) {
-    if (args_.b_transposed) {
-      for (int64_t j = 0; j < columns; j += kColumns) {
-        for (int64_t lane = 0; lane < kColumns; lane += kWidth) {
-          transpose_b(first_column + j + lane, smaller(kWidth, elements_below(columns, j + lane)),
-                      first_unit, depth, packed_b_ + j * stretch_ + lane);
-        }
-      }
+    if (!args_.b_transposed) {
+      pack_lanes<kColumns>(b_ + first_column, args_.b_stride, columns, first_unit, depth, packed_b_,
+                           stretch_);
       return;
     }
-    for (int64_t u = 0; u < depth; u += kRowsAtOnce) {
-      const int64_t steps = smaller(kRowsAtOnce, depth - u);
-      for (int64_t j = 0; j < columns; j += kColumns) {
-        pack_b_steps(first_column + j, columns - j, first_unit + u, steps,
-                     packed_b_ + j * stretch_ + u * kColumns);
+    for (int64_t j = 0; j < columns; j += kColumns) {
+      for (int64_t lane = 0; lane < kColumns; lane += kWidth) {
+        transpose_b(first_column + j + lane, smaller(kWidth, elements_below(columns, j + lane)),
+                    first_unit, depth, packed_b_ + j * stretch_ + lane);
       }
     }
   }
 
-  void pack_b_steps(int64_t column, int64_t valid, int64_t first_unit, int64_t steps, float* to) {
-    for (int64_t u = 0; u < steps; ++u, to += kColumns) {
+  // Lanes that lie side by side, in panels of kLanes: panel[u * kLanes + lane], one panel after
+  // panel_depth units of the one before.
+  template <int64_t kLanes>
+  void pack_lanes(const Element* from, int64_t stride, int64_t lanes, int64_t first_unit,
+                  int64_t depth, float* to, int64_t panel_depth) const {
+    for (int64_t u = 0; u < depth; u += kRowsAtOnce) {
+      const int64_t steps = smaller(kRowsAtOnce, depth - u);
       const int64_t p = (first_unit + u) * kDepth;
-      const Element* from = b_ + p * args_.b_stride + column;
-#pragma GCC unroll 4
-      for (int64_t lane = 0; lane < kColumns; lane += kWidth) {
-        const Vector x = Math::across(from + lane, args_.b_stride, args_.k - p,
-                                      smaller(kWidth, elements_below(valid, lane)));
-        Math::store_units(to + lane, x, kWidth);
+      for (int64_t lane = 0; lane < lanes; lane += kLanes) {
+        const Element* x = from + p * stride + lane;
+        float* panel = to + lane * panel_depth + u * kLanes;
+        if (lanes - lane >= kLanes) {
+          pack_steps<kLanes>(x, stride, kLanes, args_.k - p, steps, panel);
+        } else {
+          pack_steps<kLanes>(x, stride, lanes - lane, args_.k - p, steps, panel);
+        }
       }
+    }
+  }
+
+  // Always inlined: most often `valid` is constant.
+  template <int64_t kLanes>
+  [[gnu::always_inline]] static void pack_steps(const Element* from, int64_t stride, int64_t valid,
+                                                int64_t elements, int64_t steps, float* to) {
+    for (int64_t u = 0; u < steps; ++u) {
+#pragma GCC unroll 4
+      for (int64_t lane = 0; lane < kLanes; lane += kWidth) {
+        const Vector x = Math::across(from + lane, stride, elements,
+                                      smaller(kWidth, elements_below(valid, lane)));
+        Math::store_units(to + lane, x, smaller(kWidth, kLanes - lane));
+      }
+      from += kDepth * stride;
+      elements -= kDepth;
+      to += kLanes;
     }
   }
 
