@@ -16,6 +16,10 @@ __m512i load(const bf16* p, int64_t count) {
   return _mm512_maskz_loadu_epi16((1u << count) - 1, p);
 }
 
+// Asks for memory that is packed a little later; past the factor this is harmless. Into the
+// second-level cache, for the first is full of what is being multiplied.
+void ask_for(const bf16* p) { __builtin_prefetch(p, 0, 2); }
+
 void store(std::byte* to, __m512i x) { _mm512_store_si512(to, x); }
 
 // Pairs (p, p + 1) of up to 32 lanes: the first 16 in low, the others in high.
@@ -77,7 +81,10 @@ void transpose_rows(const Source& x, std::byte* to) {
 // Right, from rows of lanes, one tile or two side by side: pairs of rows are woven together.
 void interleave(const Source& x, bool two, std::byte* to) {
   for (int64_t pair = 0; pair < 16; ++pair) {
-    const Pairs p = load_pairs(x.from + 2 * pair * x.stride, x.stride, x.lanes, x.depth - 2 * pair);
+    const bf16* from = x.from + 2 * pair * x.stride;
+    ask_for(from + kTileDepth * x.stride);
+    ask_for(from + (kTileDepth + 1) * x.stride);
+    const Pairs p = load_pairs(from, x.stride, x.lanes, x.depth - 2 * pair);
     store(to + pair * 64, p.low);
     if (two) store(to + kTileBytes + pair * 64, p.high);
   }
@@ -93,6 +100,8 @@ void transpose_interleaved(const Source& x, bool two, std::byte* to) {
   for (int64_t pair = 0; pair < 16; ++pair) {
     const bf16* from = x.from + 2 * pair * x.stride;
     const int64_t depth = x.depth - 2 * pair;
+    ask_for(from + kTileDepth * x.stride);
+    ask_for(from + (kTileDepth + 1) * x.stride);
     const __m512i first = load(from, depth > 0 ? x.lanes : 0);
     const __m512i second = load(from + x.stride, depth > 1 ? x.lanes : 0);
     low[pair].lanes = _mm512_castsi512_ps(_mm512_unpacklo_epi16(first, second));
@@ -141,6 +150,9 @@ void Packer::pack_tile() {
   const Source source = {f.data + lane * f.stride + p, f.stride, panel_.end - lane,
                          panel_.k_end - p};
   std::byte* to = to_ + (step_ * group_.tiles + tile_) * kTileBytes;
+  const bf16* next_group = source.from + group_.tiles * kTileWidth * f.stride;
+#pragma GCC unroll 16
+  for (int64_t row = 0; row < kTileWidth; ++row) ask_for(next_group + row * f.stride);
   if (panel_.left) {
     copy_rows(source, to);
   } else {

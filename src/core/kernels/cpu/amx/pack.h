@@ -52,8 +52,9 @@ struct Panel {
 };
 
 // Packs a panel in pieces, in the order in which memory is best read: where k is contiguous a tile
-// at a time, along its rows; else all lanes of a step at a time. Asking for memory ahead of use was
-// tried and gained nothing.
+// at a time, along its rows; else all lanes of a step at a time. With each piece memory is asked
+// for that is packed a group, or a step, later: pieces are packed between products, and one that
+// waits for memory makes these wait too.
 class Packer {
  public:
   explicit Packer(const Panel& panel) noexcept;
