@@ -29,6 +29,9 @@ class CacheStep : public nn::KeyValueStore {
   ops::KeyValuePages extend(Context& ctx, int64_t layer, const Tensor& keys,
                             const Tensor& values) override;
   const ops::AttentionSegments& segments(int64_t layer) override;
+  Reach reach(int64_t layer, int64_t) const override {
+    return {cache_.window_of(layer), cache_.sinks()};
+  }
   ops::LocalFilterRows filter_rows_before(Context& ctx, int64_t layer) override;
   void keep_filter_rows(Context& ctx, int64_t layer, const ops::LocalFilterRows& rows) override;
 

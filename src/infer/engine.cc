@@ -32,13 +32,16 @@ CacheOptions cache_options(const model::Decoder& decoder, const EngineOptions& o
                         .max_sequences = options.max_sequences,
                         .step_tokens = options.step_tokens,
                         .type = cache_type_from_name(options.cache_type),
+                        .window = options.attention_window,
+                        .sinks = options.sinks,
                         .share_prefixes = options.share_prefixes};
   if (cache.num_tokens == 0) {
     const int64_t bytes = bytes_per_token(spec, decoder.parameters().compute(), cache.type);
     const auto half =
         static_cast<int64_t>(std::min<uint64_t>(available_memory_bytes() / 2, uint64_t{1} << 60));
     // A page or two more, for what is copied while its source is kept.
-    const int64_t one = spec.max_positions + 2 * kTile;
+    const int64_t one =
+        std::max(spec.max_positions, options.sinks + options.attention_window) + 2 * kTile;
     cache.num_tokens = std::max(one, std::min(half / bytes, one * options.max_sequences));
   }
   return cache;
@@ -47,7 +50,7 @@ CacheOptions cache_options(const model::Decoder& decoder, const EngineOptions& o
 void check_request(const Request& request, const model::ModelSpec& spec, int64_t max_length) {
   const auto length = static_cast<int64_t>(request.prompt.size());
   if (length == 0) fail(ErrorKind::invalid_input, "the prompt is empty, expected a token");
-  if (length > spec.max_positions) {
+  if (length > std::max(spec.max_positions, max_length)) {
     fail(ErrorKind::invalid_input, "the prompt has {} tokens, the model's context holds {}", length,
          spec.max_positions);
   }
@@ -101,6 +104,8 @@ Engine::Engine(const model::Decoder& decoder, const EngineOptions& options,
   if (draft == nullptr) return;
   EngineOptions of_draft = options;
   of_draft.cache_type = "auto";
+  of_draft.sinks = 0;
+  of_draft.attention_window = 0;
   draft_.emplace(*draft, options.max_sequences, options.step_tokens,
                  cache_options(*draft, of_draft).num_tokens);
 }

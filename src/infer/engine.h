@@ -34,6 +34,8 @@ struct EngineOptions {
   int64_t cache_tokens = 0;
   std::string cache_type = "auto";
   bool share_prefixes = true;
+  int64_t attention_window = 0;
+  int64_t sinks = 0;
   int64_t lookup = 0;
   int64_t draft_tokens = 4;
 
@@ -45,6 +47,10 @@ struct EngineOptions {
     field("cache_type", cache_type, Choices{{"auto", "int8"}},
           "how keys and values are kept: auto as they are computed, int8 in 9 bits a number");
     field("share_prefixes", share_prefixes, "read what prompts have in common once");
+    field("attention_window", attention_window, Interval{0, 1e8},
+          "let tokens see this many before them and no more; 0 leaves the model as it is");
+    field("sinks", sinks, Interval{0, 1e6},
+          "with a window, keep the first tokens in sight: texts of any length, memory that stays");
     field("lookup", lookup, Interval{0, 64},
           "guess so many tokens by what followed the same ones before; 0 is off");
     field("draft_tokens", draft_tokens, Interval{1, 64},
@@ -76,7 +82,8 @@ class Engine {
   Engine(const model::Decoder& decoder, const EngineOptions& options,
          const model::Decoder* draft = nullptr);
 
-  // Longest text, prompt included: the model's context, or less if the cache is smaller.
+  // Longest text, prompt included: the model's context, or less if the cache is smaller; with sinks
+  // what 32 bits can count.
   int64_t max_length() const { return cache_.capacity(); }
   void set_step_tokens(int64_t tokens);
 

@@ -20,26 +20,45 @@ int32_t& entry(std::vector<int32_t>& table, int64_t tile) {
 int64_t num_pages(const CacheOptions& options, int64_t window) {
   const int64_t all = std::max<int64_t>(1, tiles_of(options.num_tokens));
   if (window == 0) return all;
-  const int64_t each = tiles_of(window + options.rewind + options.step_tokens) + 2;
+  const int64_t each =
+      tiles_of(options.sinks) + tiles_of(window + options.rewind + options.step_tokens) + 2;
   return std::min(all, each * options.max_sequences);
 }
+
+// Of two windows; 0 is none.
+int64_t narrower(int64_t a, int64_t b) { return a == 0 || b == 0 ? a + b : std::min(a, b); }
+
+// Positions are 32 bits wide.
+constexpr int64_t kEndless = (int64_t{1} << 31) - (int64_t{1} << 20);
 
 }  // namespace
 
 PagedCache::PagedCache(const model::ModelSpec& spec, DType compute, const CacheOptions& options)
     : share_prefixes_(options.share_prefixes),
       rewind_(options.rewind),
+      sinks_(options.sinks),
       capacity_(spec.max_positions),
       index_(std::vector<int64_t>()) {
   model::expect_can_decode(spec);
+  if (options.window < 0 || sinks_ < 0 || (sinks_ > 0 && options.window == 0)) {
+    fail(ErrorKind::invalid_input,
+         "KV cache: {} attention sinks and a window of {}, expected sinks "
+         "with a window",
+         sinks_, options.window);
+  }
+  if (sinks_ > 0) capacity_ = kEndless;
   for (int64_t layer = 0; layer < spec.num_layers(); ++layer) {
     const model::AttentionSpec& attention = spec.blocks[static_cast<size_t>(layer)].attention;
-    auto group = std::ranges::find(groups_, attention.window, &Group::window);
+    const int64_t window = narrower(attention.window, options.window);
+    auto group = std::ranges::find(groups_, window, &Group::window);
     if (group == groups_.end()) {
-      const int64_t count = num_pages(options, attention.window);
-      groups_.push_back({attention.window, {}, PagePool(count)});
+      int64_t count = num_pages(options, window);
+      // What one text needs at least, a step of one token included.
+      const int64_t least = tiles_of(sinks_) + tiles_of(window + rewind_) + 2;
+      if (window > 0 && sinks_ > 0) count = std::max(count, least);
+      if (window == 0 || count < least) capacity_ = std::min(capacity_, count * kTile);
+      groups_.push_back({window, {}, PagePool(count)});
       group = groups_.end() - 1;
-      if (attention.window == 0) capacity_ = std::min(capacity_, count * kTile);
     }
     group->layers.push_back(layer);
     group_of_layer_.push_back(static_cast<size_t>(group - groups_.begin()));
@@ -59,11 +78,15 @@ CacheSequence PagedCache::make_sequence() {
   return sequence;
 }
 
-// The first tile that the token at `length` sees, or whose filter rows it needs.
+// The first tile that the token at `length` sees, sinks aside, or whose filter rows it needs.
 int64_t PagedCache::first_needed(const Group& group, int64_t length) const {
-  if (group.window == 0 || length == 0) return 0;
+  if (group.window == 0 || length < sinks_ + group.window) return 0;
   const int64_t first_key = std::max<int64_t>(0, length + 1 - group.window);
   return std::min(first_key, length - 1) / kTile;
+}
+
+bool PagedCache::is_needed(const Group& group, int64_t length, int64_t tile) const {
+  return tile < tiles_of(sinks_) || tile >= first_needed(group, length);
 }
 
 int32_t PagedCache::acquire(size_t group) {
@@ -151,6 +174,7 @@ void PagedCache::commit(CacheSequence& sequence, std::span<const int32_t> tokens
   for (size_t g = 0; g < groups_.size(); ++g) {
     for (int64_t tile = first_kept(groups_[g], before); tile < first_kept(groups_[g], length);
          ++tile) {
+      if (is_needed(groups_[g], length, tile)) continue;  // a sink
       int32_t& page = entry(sequence.tables[g], tile);
       if (page >= 0) groups_[g].pool.release(page);
       page = -1;
@@ -165,8 +189,8 @@ int64_t PagedCache::truncate(CacheSequence& sequence, int64_t length) {
   if (has_filters_) length = length / kTile * kTile;
   bool there = length > 0;
   for (size_t g = 0; there && g < groups_.size(); ++g) {
-    for (int64_t tile = first_needed(groups_[g], length); tile < tiles_of(length); ++tile) {
-      there = there && entry(sequence.tables[g], tile) >= 0;
+    for (int64_t tile = 0; there && tile < tiles_of(length); ++tile) {
+      there = !is_needed(groups_[g], length, tile) || entry(sequence.tables[g], tile) >= 0;
     }
   }
   if (there) {

@@ -26,6 +26,10 @@ struct CacheOptions {
   int64_t max_sequences = 1;  // at a time, and tokens of one step: what layers with a window need
   int64_t step_tokens = 512;
   CacheType type = CacheType::compute;
+  // Queries see no more than the last `window` keys, besides the first `sinks` (ops::
+  // AttentionOptions), and texts may be of any length; 0 leaves layers as the model has them.
+  int64_t window = 0;
+  int64_t sinks = 0;           // only with a window
   bool share_prefixes = true;  // find earlier beginnings by content
   int64_t rewind = 0;          // tokens that truncate() may have to take back
 };
@@ -79,6 +83,10 @@ class PagedCache {
   // The same, and nothing of what was not committed before becomes known: for a step that failed.
   void abandon(CacheSequence& sequence);
 
+  // How far a layer's queries see.
+  int64_t window_of(int64_t layer) const { return groups_[group_of(layer)].window; }
+  int64_t sinks() const { return sinks_; }
+
   // --- for CacheStep
   size_t num_groups() const { return groups_.size(); }
   size_t group_of(int64_t layer) const { return group_of_layer_[static_cast<size_t>(layer)]; }
@@ -112,7 +120,8 @@ class PagedCache {
   };
 
   int64_t first_needed(const Group& group, int64_t length) const;
-  bool pages_are_there(const std::vector<PrefixNode*>& path, int64_t count) const;
+  bool is_needed(const Group& group, int64_t length, int64_t tile) const;
+  bool pages_are_there(const std::vector<PrefixNode*>& path, int64_t count, int64_t length) const;
   Match match(std::span<const int32_t> tokens);
   void extend_match(std::span<const int32_t> rest, Match& match) const;
   bool copy_next(Context& ctx, CacheSequence& sequence, const Match& match);
@@ -123,6 +132,7 @@ class PagedCache {
 
   bool share_prefixes_;
   int64_t rewind_;
+  int64_t sinks_;
   bool has_filters_ = false;
   int64_t capacity_;
   int64_t copied_ = 0;

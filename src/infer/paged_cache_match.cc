@@ -11,23 +11,28 @@ constexpr int64_t kTile = ops::kAttentionTile;
 
 }  // namespace
 
-// Whether a sequence of the first `count` pages of the path would find all that it needs.
-bool PagedCache::pages_are_there(const std::vector<PrefixNode*>& path, int64_t count) const {
+// Whether a sequence of `length` tokens would find all that it needs of the first `count` pages of
+// the path.
+bool PagedCache::pages_are_there(const std::vector<PrefixNode*>& path, int64_t count,
+                                 int64_t length) const {
   for (size_t g = 0; g < groups_.size(); ++g) {
-    for (int64_t tile = first_needed(groups_[g], count * kTile); tile < count; ++tile) {
-      if (path[static_cast<size_t>(tile)]->pages[g] < 0) return false;
+    for (int64_t tile = 0; tile < count; ++tile) {
+      if (is_needed(groups_[g], length, tile) && path[static_cast<size_t>(tile)]->pages[g] < 0) {
+        return false;
+      }
     }
   }
   return true;
 }
 
 PagedCache::Match PagedCache::match(std::span<const int32_t> tokens) {
-  Match found = {index_.root()};
+  PrefixNode* root = index_.root();
+  Match found = {root};
   if (!share_prefixes_ || tokens.empty()) return found;
   // The last token runs in any case: its logits are asked for.
   const auto limit = static_cast<int64_t>(tokens.size()) - 1;
   std::vector<PrefixNode*> path;
-  const PrefixNode* node = found.node;
+  const PrefixNode* node = root;
   while ((std::ssize(path) + 1) * kTile <= limit) {
     const auto begin = static_cast<size_t>(std::ssize(path) * kTile);
     PrefixNode* child = PrefixIndex::find(*node, tokens.subspan(begin, kTile));
@@ -35,13 +40,15 @@ PagedCache::Match PagedCache::match(std::span<const int32_t> tokens) {
     path.push_back(child);
     node = child;
   }
-  found.pages = std::ssize(path);
-  while (found.pages > 0 && !pages_are_there(path, found.pages)) --found.pages;
-  if (found.pages > 0) found.node = path[static_cast<size_t>(found.pages) - 1];
-  const int64_t begin = found.pages * kTile;
-  extend_match(tokens.subspan(static_cast<size_t>(begin), static_cast<size_t>(limit - begin)),
-               found);
-  return found;
+  for (found.pages = std::ssize(path);; --found.pages) {
+    const int64_t begin = found.pages * kTile;
+    found.node = found.pages > 0 ? path[static_cast<size_t>(found.pages) - 1] : root;
+    found.next = nullptr;
+    found.rows = 0;
+    extend_match(tokens.subspan(static_cast<size_t>(begin), static_cast<size_t>(limit - begin)),
+                 found);
+    if (pages_are_there(path, found.pages, begin + found.rows)) return found;
+  }
 }
 
 // Looks for the page behind the match that has most in common with the rest of the tokens.
@@ -70,7 +77,7 @@ bool PagedCache::fits(std::span<const int32_t> tokens, int64_t length) {
     const Group& group = groups_[g];
     int64_t needed = (length + kTile - 1) / kTile;
     if (group.window > 0) {
-      needed = std::min(needed, group.window / kTile + 2);
+      needed = std::min(needed, (sinks_ + kTile - 1) / kTile + group.window / kTile + 2);
     } else {
       const PrefixNode* node = found.node;
       for (int64_t tile = found.pages; tile-- > 0; node = node->parent) {
@@ -118,13 +125,19 @@ int64_t PagedCache::attach(Context& ctx, CacheSequence& sequence, std::span<cons
     }
     table.assign(static_cast<size_t>(found.pages), -1);
     const PrefixNode* node = found.node;
-    const int64_t first = first_needed(groups_[g], sequence.length);
-    for (int64_t tile = found.pages; tile-- > first; node = node->parent) {
+    for (int64_t tile = found.pages; tile-- > 0; node = node->parent) {
+      if (!is_needed(groups_[g], sequence.length + found.rows, tile)) continue;
       groups_[g].pool.share(node->pages[g]);
       table[static_cast<size_t>(tile)] = node->pages[g];
     }
   }
-  if (found.rows > 0 && copy_next(ctx, sequence, found)) sequence.length += found.rows;
+  if (found.rows == 0) return sequence.length;
+  if (copy_next(ctx, sequence, found)) {
+    sequence.length += found.rows;
+  } else {
+    // What lies behind the window may be missing now.
+    give_back(sequence);
+  }
   return sequence.length;
 }
 

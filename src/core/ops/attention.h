@@ -36,6 +36,9 @@ struct AttentionOptions {
   int64_t num_kv_heads;
   float scale;         // usually 1 / sqrt(Dh)
   int64_t window = 0;  // keys that a query sees, itself included; 0 means all
+  // Attention sinks, for paged_attention with a window alone: the first keys stay in sight. Up to
+  // sinks + window keys a query sees all; then the sinks and the last `window` keys.
+  int64_t sinks = 0;
 };
 
 // q is [N, H * Dh], k and v [M, Hkv * Dh], all f32 or all bf16; the result [N, H * Dh] has the

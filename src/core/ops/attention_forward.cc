@@ -11,10 +11,11 @@ namespace cadre::ops {
 namespace {
 
 struct ForwardScratch {
-  ForwardScratch(std::byte* base, int64_t rows, int64_t head_dim, int64_t element) {
+  ForwardScratch(std::byte* base, int64_t rows, int64_t head_dim, int64_t element, bool sinks) {
     Pieces pieces(base);
     gemm = pieces.take(kernels::kGemmScratchBytes);
     q = pieces.take(rows * head_dim * element);
+    sink_q = pieces.take(sinks ? rows * head_dim * element : 0);
     k = pieces.take(kKeyTile * head_dim * element);
     v = pieces.take(kKeyTile * head_dim * element);
     p = pieces.take(rows * kKeyTile * element);
@@ -26,7 +27,7 @@ struct ForwardScratch {
     last = pieces.take<int32_t>(rows);
     bytes = pieces.used();
   }
-  std::byte *gemm, *q, *k, *v, *p;
+  std::byte *gemm, *q, *sink_q, *k, *v, *p;
   float *scores, *output, *row_max, *row_sum;
   int32_t *first, *last;
   int64_t bytes;
@@ -101,8 +102,8 @@ void forward_tile(Context& ctx, const AttentionOperands& of, const AttentionBloc
   const int64_t head_dim = of.shape.head_dim;
   const Range rows = block_rows(of, block, tile);
   const KeyTile keys = key_tile(ctx, of, block, tile, s);
-  ctx.kernels().gemm(
-      score_product(of, tile, rows, s.q, keys.keys, keys.key_stride, s.scores, s.gemm));
+  ctx.kernels().gemm(score_product(of, tile, rows, tile.sink ? s.sink_q : s.q, keys.keys,
+                                   keys.key_stride, s.scores, s.gemm));
   visible_keys(block, of.shape, tile, s.first, s.last);
   const kernels::AttentionTileArgs softmax = {.scores = s.scores,
                                               .scores_stride = kKeyTile,
@@ -138,8 +139,9 @@ void forward_block(Context& ctx, const AttentionOperands& of, const AttentionBlo
   const int64_t group = of.shape.group();
   const int64_t head_dim = of.shape.head_dim;
   const int64_t rows = of.max_rows(block);
-  const ForwardScratch s(scratch, rows, head_dim, of.element());
+  const ForwardScratch s(scratch, rows, head_dim, of.element(), of.sink_q != nullptr);
   collect_rows(of, block, of.q, s.q);
+  if (of.sink_q != nullptr) collect_rows(of, block, of.sink_q, s.sink_q);
   std::fill_n(s.row_max, rows, -std::numeric_limits<float>::infinity());
   std::fill_n(s.row_sum, rows, 0.0f);
   std::fill_n(s.output, rows * head_dim, 0.0f);
@@ -175,7 +177,7 @@ void attention_forward(Context& ctx, const AttentionOperands& of,
   const std::vector<AttentionBlock> blocks = attention_blocks(segments, of.shape, kBlockRows);
   int64_t rows = 1;
   for (const AttentionBlock& block : blocks) rows = std::max(rows, of.max_rows(block));
-  const ForwardScratch size(nullptr, rows, of.shape.head_dim, of.element());
+  const ForwardScratch size(nullptr, rows, of.shape.head_dim, of.element(), of.sink_q != nullptr);
   ctx.for_tasks(static_cast<int64_t>(blocks.size()), size.bytes,
                 [&](int64_t i, std::byte* scratch) {
                   forward_block(ctx, of, blocks[static_cast<size_t>(i)],

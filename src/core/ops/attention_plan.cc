@@ -19,9 +19,9 @@ void check_disjoint(std::vector<Range> ranges, const char* what) {
   }
 }
 
-// The first key that a query at `position` sees.
-int64_t first_visible(int64_t position, int64_t window) {
-  return std::max<int64_t>(0, position + 1 - window);
+// The first key that a query at `position` sees, sinks that it sees as such aside.
+int64_t first_visible(int64_t position, int64_t window, int64_t sinks) {
+  return position < sinks + window ? 0 : position + 1 - window;
 }
 
 // Within num_queries rows of q and num_keys rows of k.
@@ -57,10 +57,11 @@ void check_heads(const Tensor& q, const AttentionOptions& options) {
   const int64_t heads = options.num_heads;
   const int64_t kv_heads = options.num_kv_heads;
   if (kv_heads < 1 || heads < 1 || heads % kv_heads != 0 || q.dim(1) % heads != 0 ||
-      options.window < 0) {
+      options.window < 0 || options.sinks < 0 || (options.sinks > 0 && options.window == 0)) {
     fail(ErrorKind::invalid_input,
-         "attention: q is {} with {} heads, {} key/value heads and window {}; expected multiples",
-         to_string(q.shape()), heads, kv_heads, options.window);
+         "attention: q is {} with {} heads, {} key/value heads, window {} and {} sinks; expected "
+         "multiples, and sinks with a window",
+         to_string(q.shape()), heads, kv_heads, options.window, options.sinks);
   }
 }
 
@@ -83,9 +84,9 @@ void check_pages(const KeyValuePages& pages, DType type, int64_t num_kv_heads, i
   expect_dtype(pages.value_scales, DType::f32, "attention: scales of values");
 }
 
-// Positions [first, num_keys) of the segment must lie in pages that exist.
-void check_table(const AttentionSegment& s, int64_t first, int64_t num_pages) {
-  for (int64_t tile = first / kKeyTile; tile * kKeyTile < s.num_keys; ++tile) {
+// Positions [first, end) of the segment must lie in pages that exist.
+void check_table(const AttentionSegment& s, int64_t first, int64_t end, int64_t num_pages) {
+  for (int64_t tile = first / kKeyTile; tile * kKeyTile < end; ++tile) {
     const int32_t page = s.pages[static_cast<size_t>(tile)];
     if (page >= 0 && page < num_pages) continue;
     fail(ErrorKind::invalid_input, "attention: keys {} to {} lie in page {}, expected 0 to {}",
@@ -107,6 +108,7 @@ AttentionShape check_attention(const Tensor& q, const Tensor& k, const Tensor& v
   const int64_t head_dim = q.dim(1) / options.num_heads;
   expect_shape(k, {k.dim(0), options.num_kv_heads * head_dim}, "attention: k");
   expect_shape(v, k.shape(), "attention: v");
+  CADRE_CHECK(options.sinks == 0);
   check_segments(segments, q.dim(0), k.dim(0), derive);
   const int64_t window = options.window > 0 ? std::min(options.window, kMaxWindow) : k.dim(0) + 1;
   return {options.num_heads, options.num_kv_heads, head_dim, window};
@@ -125,11 +127,14 @@ AttentionShape check_paged_attention(const Tensor& q, const KeyValuePages& pages
   for (const AttentionSegment& s : segments) {
     check_extents(s, q.dim(0), static_cast<int64_t>(s.pages.size()) * kKeyTile);
     if (s.num_queries == 0) continue;
-    check_table(s, first_visible(s.num_keys - s.num_queries, window), pages.keys.dim(0));
+    const int64_t first = first_visible(s.num_keys - s.num_queries, window, options.sinks);
+    check_table(s, first, s.num_keys, pages.keys.dim(0));
+    check_table(s, 0, std::min(options.sinks, s.num_keys), pages.keys.dim(0));
     queries.push_back({s.query_begin, s.query_begin + s.num_queries});
   }
   check_disjoint(queries, "query");
-  return {options.num_heads, options.num_kv_heads, head_dim, window};
+  return {options.num_heads, options.num_kv_heads, head_dim, window,
+          std::min(options.sinks, kMaxWindow)};
 }
 
 std::vector<Range> uncovered_rows(std::vector<Range> covered, int64_t num_rows) {
@@ -168,13 +173,21 @@ std::vector<AttentionTile> attention_tiles(const AttentionBlock& block,
                                            const AttentionShape& shape) {
   std::vector<AttentionTile> tiles;
   const Range& queries = block.queries;
+  const int64_t origin = block.position(0);
   const int64_t last = block.position(queries.end);  // one past the last key that is seen
-  const int64_t first = first_visible(block.position(queries.begin), shape.window);
+  const int64_t reach = shape.window + shape.sinks;
+  const int64_t first_apart = std::max(queries.begin, reach - origin);  // sees sinks as such
+  for (int64_t key = 0; key < shape.sinks && first_apart < queries.end; key += kKeyTile) {
+    tiles.push_back(
+        {{key, std::min(shape.sinks, key + kKeyTile)}, {first_apart, queries.end}, true});
+  }
+  const int64_t first = first_visible(block.position(queries.begin), shape.window, shape.sinks);
   for (int64_t key = first / kKeyTile * kKeyTile; key < last; key += kKeyTile) {
     const Range keys = {key, std::min(block.segment.num_keys, key + kKeyTile)};
-    // A query at position p sees keys [p + 1 - window, p].
-    const int64_t begin = std::max(queries.begin, keys.begin - block.position(0));
-    const int64_t end = std::min(queries.end, keys.end - 1 + shape.window - block.position(0));
+    // A query at position p sees keys [p + 1 - window, p], or all if p is below the reach.
+    const int64_t begin = std::max(queries.begin, keys.begin - origin);
+    const int64_t end =
+        std::min(queries.end, std::max(keys.end - 1 + shape.window, reach) - origin);
     if (begin < end) tiles.push_back({keys, {begin, end}});
   }
   return tiles;
@@ -187,7 +200,8 @@ void visible_keys(const AttentionBlock& block, const AttentionShape& shape,
     const auto within = [&](int64_t key) {
       return static_cast<int32_t>(std::clamp<int64_t>(key - tile.keys.begin, 0, tile.keys.size()));
     };
-    const int32_t begin = within(first_visible(position, shape.window));
+    const int32_t begin =
+        tile.sink ? 0 : within(first_visible(position, shape.window, shape.sinks));
     const int32_t end = within(position + 1);
     for (int64_t g = 0; g < shape.group(); ++g) {
       *first++ = begin;

@@ -18,7 +18,8 @@ struct AttentionShape {
   int64_t num_heads;
   int64_t num_kv_heads;
   int64_t head_dim;
-  int64_t window;  // keys that a query sees; the longest sequence if all
+  int64_t window;     // keys that a query sees; the longest sequence if all
+  int64_t sinks = 0;  // first keys that stay in sight of queries at positions from here + window
 
   int64_t group() const { return num_heads / num_kv_heads; }
   int64_t q_stride() const { return num_heads * head_dim; }
@@ -52,8 +53,9 @@ struct AttentionBlock {
 
 // A tile of keys as one block sees it.
 struct AttentionTile {
-  Range keys;     // within the sequence
-  Range queries;  // of the block those that see a key of the tile
+  Range keys;         // within the sequence
+  Range queries;      // of the block those that see a key of the tile
+  bool sink = false;  // the keys are sinks, met with the other query
 };
 
 // Cuts segments and heads into blocks of about `rows` rows, those with most work first. rows = 0

@@ -36,6 +36,7 @@ struct AttentionOperands {
   const std::byte* k;  // null where keys and values lie in pages
   const std::byte* v;
   const KeyValuePages* pages = nullptr;
+  const std::byte* sink_q = nullptr;  // like q, for tiles of sinks; null if there are none
 
   int64_t element() const { return dtype_size(type); }
   // Offsets of one query's group of heads, and of one key, in bytes.

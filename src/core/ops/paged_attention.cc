@@ -68,14 +68,21 @@ void write_quantised(Context& ctx, const Tensor& x, int64_t num_kv_heads, const 
 }  // namespace
 
 Tensor paged_attention(Context& ctx, const Tensor& q, const KeyValuePages& pages,
-                       const AttentionSegments& segments, const AttentionOptions& options) {
-  const AttentionOperands of = {.shape = check_paged_attention(q, pages, *segments, options),
-                                .scale = options.scale,
-                                .type = q.dtype(),
-                                .q = static_cast<const std::byte*>(q.raw()),
-                                .k = nullptr,
-                                .v = nullptr,
-                                .pages = &pages};
+                       const AttentionSegments& segments, const AttentionOptions& options,
+                       const Tensor& sink_q) {
+  if (options.sinks > 0) {
+    expect_shape(sink_q, q.shape(), "attention: queries for sinks");
+    expect_dtype(sink_q, q.dtype(), "attention: queries for sinks");
+  }
+  const AttentionOperands of = {
+      .shape = check_paged_attention(q, pages, *segments, options),
+      .scale = options.scale,
+      .type = q.dtype(),
+      .q = static_cast<const std::byte*>(q.raw()),
+      .k = nullptr,
+      .v = nullptr,
+      .pages = &pages,
+      .sink_q = options.sinks > 0 ? static_cast<const std::byte*>(sink_q.raw()) : nullptr};
   CADRE_CHECK(ctx.tape() == nullptr || !ctx.tape()->tracks(q));
   const Tensor out = ctx.empty_like(q);
   attention_forward(ctx, of, *segments, out, nullptr);

@@ -25,8 +25,15 @@ struct KeyValuePages {
 // turned into it tile by tile, so the result is that of the rounded keys. Nothing is recorded.
 // The tables of pages must live until the call returns. Throws Error(invalid_input) for a table
 // that is too short or names a page that is not there.
+//
+// With options.sinks queries at positions from sinks + window on meet the sinks with another query,
+// their row of sink_q, like q: turned as if they stood at position sinks + window - 1, directly
+// behind a sequence of sinks and window. Keys stay as they are, turned at their own positions, so
+// distances within the window are the true ones, and nothing that is cached ever changes.
+// Xiao et al., "Efficient Streaming Language Models with Attention Sinks", arXiv:2309.17453.
 Tensor paged_attention(Context& ctx, const Tensor& q, const KeyValuePages& pages,
-                       const AttentionSegments& segments, const AttentionOptions& options);
+                       const AttentionSegments& segments, const AttentionOptions& options,
+                       const Tensor& sink_q = {});
 
 // Puts the keys and values of a step, [N, Hkv * Dh] in f32 or bf16, where paged_attention finds
 // them: rows [query_begin, query_begin + num_queries) of a segment are those of its last positions.

@@ -25,30 +25,47 @@ double round_to_bf16(double x) { return to_f32(to_bf16(static_cast<float>(x))); 
 
 }  // namespace
 
-RopeTable::RopeTable(int64_t max_positions, const std::vector<double>& frequencies,
-                     RopePrecision precision)
-    : max_positions_(max_positions), rotary_dim_(2 * static_cast<int64_t>(frequencies.size())) {
-  if (max_positions < 1 || frequencies.empty()) {
+RopeTable::RopeTable(const std::vector<double>& frequencies, RopePrecision precision, int64_t rows)
+    : max_positions_(rows),
+      rotary_dim_(2 * static_cast<int64_t>(frequencies.size())),
+      precision_(precision),
+      frequencies_(frequencies) {
+  if (rows < 1 || frequencies.empty()) {
     fail(ErrorKind::invalid_input,
-         "rope: {} positions and {} frequencies, expected at least one of each", max_positions,
+         "rope: {} positions and {} frequencies, expected at least one of each", rows,
          frequencies.size());
   }
-  const int64_t half = rotary_dim_ / 2;
-  cosine_.resize(static_cast<size_t>(Shape{max_positions, half}.elements()));
+  cosine_.resize(static_cast<size_t>(Shape{rows, rotary_dim_ / 2}.elements()));
   sine_.resize(cosine_.size());
+}
+
+RopeTable::RopeTable(int64_t max_positions, const std::vector<double>& frequencies,
+                     RopePrecision precision)
+    : RopeTable(frequencies, precision, max_positions) {
+  for (int64_t position = 0; position < max_positions; ++position) turn(position, position);
+}
+
+void RopeTable::turn(int64_t row, int64_t position) {
   // `rounded` is for what the published code of some models keeps in bf16.
-  const bool all = precision == RopePrecision::bf16;
+  const bool all = precision_ == RopePrecision::bf16;
   const auto rounded = [](bool wanted, double x) { return wanted ? round_to_bf16(x) : x; };
+  const int64_t half = rotary_dim_ / 2;
   for (int64_t i = 0; i < half; ++i) {
     const double frequency =
-        rounded(precision != RopePrecision::f32, frequencies[static_cast<size_t>(i)]);
-    for (int64_t position = 0; position < max_positions; ++position) {
-      const double angle = rounded(all, rounded(all, static_cast<double>(position)) * frequency);
-      const auto at = static_cast<size_t>(position * half + i);
-      cosine_[at] = static_cast<float>(rounded(all, std::cos(angle)));
-      sine_[at] = static_cast<float>(rounded(all, std::sin(angle)));
-    }
+        rounded(precision_ != RopePrecision::f32, frequencies_[static_cast<size_t>(i)]);
+    const double angle = rounded(all, rounded(all, static_cast<double>(position)) * frequency);
+    const auto at = static_cast<size_t>(row * half + i);
+    cosine_[at] = static_cast<float>(rounded(all, std::cos(angle)));
+    sine_[at] = static_cast<float>(rounded(all, std::sin(angle)));
   }
+}
+
+RopeTable RopeTable::at(std::span<const int32_t> positions) const {
+  RopeTable rows(frequencies_, precision_, std::ssize(positions));
+  for (size_t row = 0; row < positions.size(); ++row) {
+    rows.turn(static_cast<int64_t>(row), positions[row]);
+  }
+  return rows;
 }
 
 namespace {

@@ -25,14 +25,24 @@ class RopeTable {
   // One frequency for each pair of rotary_dim = 2 * frequencies.size() elements.
   RopeTable(int64_t max_positions, const std::vector<double>& frequencies,
             RopePrecision precision = RopePrecision::f32);
+  // One row for each of the given positions, which may lie beyond the table, with the bits that a
+  // table as long as that would have: position i of the result stands for positions[i].
+  RopeTable at(std::span<const int32_t> positions) const;
+
   int64_t max_positions() const { return max_positions_; }
   int64_t rotary_dim() const { return rotary_dim_; }
   const float* cosine() const { return cosine_.data(); }
   const float* sine() const { return sine_.data(); }
 
  private:
+  RopeTable(const std::vector<double>& frequencies, RopePrecision precision, int64_t rows);
+  // Fills a row.
+  void turn(int64_t row, int64_t position);
+
   int64_t max_positions_;
   int64_t rotary_dim_;
+  RopePrecision precision_;
+  std::vector<double> frequencies_;
   std::vector<float> cosine_;  // [max_positions, rotary_dim / 2]
   std::vector<float> sine_;
 };

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "core/ops/elementwise.h"
 #include "core/ops/rms_norm.h"
@@ -48,21 +50,61 @@ Tensor Attention::forward(Context& ctx, const Tensor& x, const ForwardInput& inp
     k = ops::clamp(ctx, k, limit);
     v = ops::clamp(ctx, v, limit);
   }
-  q = ops::rope(ctx, q, spec_.num_heads, input.positions, rope_);
-  k = ops::rope(ctx, k, spec_.num_kv_heads, input.positions, rope_);
-  const ops::AttentionOptions options = {
+  ops::AttentionOptions options = {
       .num_heads = spec_.num_heads,
       .num_kv_heads = spec_.num_kv_heads,
       .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(spec_.head_dim))),
       .window = spec_.window};
   Tensor y;
   if (input.store != nullptr) {
-    const ops::KeyValuePages pages = input.store->extend(ctx, layer_, k, v);
-    y = ops::paged_attention(ctx, q, pages, input.store->segments(layer_), options);
+    const KeyValueStore::Reach reach = input.store->reach(layer_, spec_.window);
+    options.window = reach.window;
+    options.sinks = reach.sinks;
+    const Turned turned = turn(ctx, q, k, input, options);
+    const ops::KeyValuePages pages = input.store->extend(ctx, layer_, turned.k, v);
+    y = ops::paged_attention(ctx, turned.q, pages, input.store->segments(layer_), options,
+                             turned.sink_q);
   } else {
+    q = ops::rope(ctx, q, spec_.num_heads, input.positions, rope_);
+    k = ops::rope(ctx, k, spec_.num_kv_heads, input.positions, rope_);
     y = ops::attention(ctx, q, k, v, input.segments, options);
   }
   return output_.forward(ctx, y, type);
 }
+
+// Turns queries and keys to their positions, which with sinks may lie beyond the table, and queries
+// that sinks are far behind to the place directly behind sinks and window.
+Attention::Turned Attention::turn(Context& ctx, const Tensor& q, const Tensor& k,
+                                  const ForwardInput& input,
+                                  const ops::AttentionOptions& options) const {
+  std::shared_ptr<const ops::RopeTable> table = rope_;
+  ops::Positions positions = input.positions;
+  const auto& all = *input.positions;
+  if (options.sinks > 0 && !all.empty() &&
+      *std::max_element(all.begin(), all.end()) >= rope_->max_positions()) {
+    table = std::make_shared<const ops::RopeTable>(rope_->at(all));
+    auto rows = std::make_shared<std::vector<int32_t>>(all.size());
+    std::iota(rows->begin(), rows->end(), 0);
+    positions = std::move(rows);
+  }
+  Turned turned = {ops::rope(ctx, q, spec_.num_heads, positions, table),
+                   ops::rope(ctx, k, spec_.num_kv_heads, positions, table),
+                   {}};
+  if (options.sinks == 0) return turned;
+  const int64_t last = options.sinks + options.window - 1;
+  auto near = std::make_shared<std::vector<int32_t>>(all);
+  for (int32_t& position : *near)
+    position = static_cast<int32_t>(std::min<int64_t>(position, last));
+  if (last < rope_->max_positions()) {
+    turned.sink_q = ops::rope(ctx, q, spec_.num_heads, near, rope_);
+  } else {
+    const auto beyond = std::make_shared<const ops::RopeTable>(rope_->at(*near));
+    std::iota(near->begin(), near->end(), 0);
+    turned.sink_q = ops::rope(ctx, q, spec_.num_heads, near, beyond);
+  }
+  return turned;
+}
+
+KeyValueStore::Reach KeyValueStore::reach(int64_t, int64_t window) const { return {window, 0}; }
 
 }  // namespace cadre::nn

@@ -27,6 +27,13 @@ class Attention {
   Tensor forward(Context& ctx, const Tensor& x, const ForwardInput& input) const;
 
  private:
+  struct Turned {
+    Tensor q, k;
+    Tensor sink_q;  // undefined without sinks
+  };
+  Turned turn(Context& ctx, const Tensor& q, const Tensor& k, const ForwardInput& input,
+              const ops::AttentionOptions& options) const;
+
   model::AttentionSpec spec_;
   int64_t layer_;
   float eps_;

@@ -26,6 +26,13 @@ class KeyValueStore {
   // Where each sequence's queries (rows of this step) and keys (in the layer's pages) lie.
   virtual const ops::AttentionSegments& segments(int64_t layer) = 0;
 
+  // How far the queries of a layer see whose model has the given window (0: all keys).
+  struct Reach {
+    int64_t window;
+    int64_t sinks;  // ops::AttentionOptions
+  };
+  virtual Reach reach(int64_t layer, int64_t window) const;
+
   // For a layer with a local filter: the rows of the token before this step's first of each
   // sequence, in the order of segments(layer), zeros at the start of a sequence; and the rows of
   // this step's tokens, of which later steps will ask for some. A store that knows no filters
