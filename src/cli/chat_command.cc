@@ -12,6 +12,7 @@
 #include "cli/chat_model.h"
 #include "cli/chat_session.h"
 #include "cli/command.h"
+#include "cli/constraint_input.h"
 #include "cli/flags.h"
 #include "cli/input.h"
 #include "cli/model_input.h"
@@ -35,6 +36,7 @@ struct Options {
   bool json = false;
   ChatConsoleOptions console;
   infer::EngineOptions engine;
+  ConstraintOptions constraint;
   infer::SamplerOptions sampler;
   RuntimeOptions runtime;
 };
@@ -89,6 +91,7 @@ void run(const Options& options, const CLI::App& app) {
   generate.prefill_chunk = options.engine.step_tokens;
   generate.num_candidates = tokenizer.vocab_size();
   generate.stop_tokens = chat_stop_tokens(place, spec, tokenizer, chat);
+  generate.constraint = make_constraint(options.constraint, tokenizer, generate.stop_tokens);
   const model::LoadedModel loaded = load_model(ctx, place, spec, options.load);
   ChatSession session(ctx, *loaded.decoder, tokenizer, chat, std::move(generate), options.engine);
   session.set_stop(options.stop);
@@ -132,6 +135,7 @@ void setup_chat(CLI::App& app) {
                  "Keep what was typed in this file, for the arrow keys of the next time")
       ->type_name("FILE");
   add_model_options(app, options->load);
+  add_constraint_options(app, options->constraint);
   add_fields(app, options->sampler, "Sampling");
   add_fields(app, options->engine, "Cache and passes");
   add_fields(app, options->runtime, "Machine");
@@ -140,6 +144,7 @@ void setup_chat(CLI::App& app) {
                "  cadre chat model/ --system 'Answer in one sentence.'\n"
                "  cadre chat model/ --chat-template chatml --temperature 0 --verbose\n"
                "  echo 'What is a router?' | cadre chat model/\n"
+               "  cadre chat model/ --json-schema schema.json --json-whitespace flexible\n"
                "  cadre chat model/ --messages conversation.json --json");
   app.callback([options, &app] { run(*options, app); });
 }

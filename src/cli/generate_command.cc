@@ -8,6 +8,7 @@
 
 #include "cli/chat_model.h"
 #include "cli/command.h"
+#include "cli/constraint_input.h"
 #include "cli/flags.h"
 #include "cli/generate_many.h"
 #include "cli/input.h"
@@ -41,6 +42,7 @@ struct Options {
   int64_t answers = 1;
   std::string draft;
   infer::EngineOptions engine = {.max_sequences = 16};
+  ConstraintOptions constraint;
   infer::SamplerOptions sampler;
   RuntimeOptions runtime;
 };
@@ -158,6 +160,8 @@ void run_many(Context& ctx, const Options& options, Loaded& loaded) {
     many.encode(prompts.front().text);
     many.text.stop_tokens = loaded.generate.stop_tokens;
   }
+  many.text.constraint =
+      make_constraint(options.constraint, *loaded.tokenizer, many.text.stop_tokens);
   std::signal(SIGINT, [](int) { interrupted = 1; });
   generate_many(ctx, *loaded.model.decoder, loaded.draft_decoder(), *loaded.tokenizer, prompts,
                 many);
@@ -167,6 +171,8 @@ void run_one(Context& ctx, const Options& options, Loaded& loaded,
              const std::vector<int32_t>& prompt, const std::string& beginning) {
   std::optional<infer::TextStream> stream;
   if (loaded.tokenizer) {
+    loaded.generate.constraint =
+        make_constraint(options.constraint, *loaded.tokenizer, loaded.generate.stop_tokens);
     stream.emplace(*loaded.tokenizer, /*skip_special=*/options.chat, options.stop);
   }
   std::string text;
@@ -210,8 +216,9 @@ void run(const Options& options, const CLI::App& app) {
   if (!by_ids || has_tokenizer(loaded.place)) loaded.tokenizer = load_tokenizer(loaded.place);
   loaded.spec = model::read_spec(loaded.place);
   print_notes(loaded.spec);
-  if (!loaded.tokenizer && !options.stop.empty()) {
-    fail(ErrorKind::invalid_input, "--stop needs a model with a tokenizer");
+  if (!loaded.tokenizer && (!options.stop.empty() || options.constraint.asked())) {
+    fail(ErrorKind::invalid_input, "{} needs a model with a tokenizer",
+         options.stop.empty() ? "the form of a text" : "--stop");
   }
   infer::GenerateOptions& generate = loaded.generate;
   if (loaded.spec.eos_token_id >= 0) {
@@ -295,6 +302,7 @@ void setup_generate(CLI::App& app) {
       ->type_name("N")
       ->check(CLI::Range(0, 1000));
   add_model_options(app, options->load);
+  add_constraint_options(app, options->constraint);
   add_fields(app, options->sampler, "Sampling");
   add_fields(app, options->engine, "Cache and passes");
   add_fields(app, options->runtime, "Machine");
@@ -304,6 +312,8 @@ void setup_generate(CLI::App& app) {
       "  cadre generate runs/quickstart --prompt 'The licence'\n"
       "  cadre generate model/ -p 'def main' -n 200 --temperature 0\n"
       "  cadre generate olmoe-q8_0.gguf -p 'Once' -n 20\n"
+      "  cadre generate model/ -p 'A person:' --json-schema person.json -n 500\n"
+      "  cadre generate model/ -p 'Yes or no?' --regex 'yes|no'\n"
       "  cadre generate model/ --chat -p 'What is a router?'\n"
       "  cadre generate model/ -p 'Q: 2+2? A:' --stop 'Q:' --min-p 0.1 --repeat-penalty 1.1\n"
       "  cadre generate model/ --prompts questions.jsonl --parallel 32 --cache-type int8 > "

@@ -49,6 +49,28 @@ expect_error 3 'mistral-v3' $chat --chat-template nonsense
 echo '[{"content": "x"}]' >"$work/bad.json"
 expect_error 2 'messages.0. has no role' $chat --messages "$work/bad.json"
 
+# Texts that have to have a form, whatever the model would write.
+generate="$cadre generate $work/run --threads 1 --temperature 1.5 -p Hello"
+run $generate --json --regex '(yes|no), [0-9]{3}'
+expect_output '"text": "(yes|no), [0-9][0-9][0-9]"'
+expect_output '"stop_reason": "complete"'
+echo '{"type": "object", "properties": {"n": {"type": "integer", "minimum": 7, "maximum": 9}},
+  "required": ["n"]}' >"$work/schema.json"
+run $generate --json --json-schema "$work/schema.json"
+expect_output '"text": "\{\\"n\\":[789]\}"'
+echo 'root ::= "[" ("x" "y"?){2} "]"' >"$work/form.gbnf"
+run $generate --json --grammar "$work/form.gbnf"
+expect_output '"text": "\[xy?xy?\]"'
+echo Hi | $chat -n 40 --json --json-schema '{"enum": ["red", "green"]}' >"$work/out"
+expect_output '"content": "\\"(red|green)\\""'
+run $generate --json --stop '"' --json-schema '{"const": "ab"}'
+expect_output '"stop_reason": "stop_string"'
+expect_error 5 '/properties/x: the keyword "not" is not supported' \
+  $generate --json-schema '{"properties": {"x": {"not": {}}}}'
+expect_error 2 'form.gbnf:1:9: the rule "x" is not defined' \
+  sh -c "echo 'root ::=x' >$work/form.gbnf; exec $generate --grammar $work/form.gbnf"
+expect_error 5 'back reference' $generate --regex '(a)\1'
+
 # A conversation that outgrows the context ends in an error, or forgets its oldest turns.
 awk 'BEGIN { for (i = 0; i < 5; i++) { for (j = 0; j < 300; j++) printf "word "; print i } }' \
   >"$work/long"
