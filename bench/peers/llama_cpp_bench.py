@@ -4,8 +4,9 @@
 #   python llama_cpp_bench.py model.gguf --threads 2 -p 512 -n 64 -b 1,8,32 -d 0 -r 5
 #
 # pp: a prompt of P random tokens in batches of 512. tg: N tokens for each of B sequences, one
-# each in a batch, behind D tokens. The median of R repetitions after one that warms up. Needs
-# numpy and llama-cpp-python built on this machine (GGML_NATIVE=ON).
+# each in a batch, behind D tokens. The median of R repetitions after one that warms up. --plain
+# turns off the repacking of weights, AMX included, which crashed where this was tried (0.3.36).
+# Needs numpy and llama-cpp-python built on this machine (GGML_NATIVE=ON).
 
 import argparse
 import ctypes
@@ -21,6 +22,7 @@ class Model:
         llama_cpp.llama_backend_init()
         params = llama_cpp.llama_model_default_params()
         params.n_gpu_layers = 0
+        params.use_extra_bufts = not args.plain
         self.model = llama_cpp.llama_model_load_from_file(args.model.encode(), params)
         if not self.model:
             raise SystemExit(f"{args.model}: llama.cpp cannot load it")
@@ -74,6 +76,7 @@ def main():
     parser.add_argument("-b", type=numbers, default=[1])
     parser.add_argument("-d", type=numbers, default=[0])
     parser.add_argument("-r", type=int, default=5)
+    parser.add_argument("--plain", action="store_true", help="weights as stored, not repacked")
     args = parser.parse_args()
     silence = llama_cpp.llama_log_callback(lambda *_: None)
     llama_cpp.llama_log_set(silence, ctypes.c_void_p())

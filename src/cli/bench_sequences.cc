@@ -59,6 +59,7 @@ int64_t BenchSequences::num_parameters() const {
 void BenchSequences::reset(int64_t batch, int64_t depth) {
   for (infer::CacheSequence& sequence : sequences_) cache_->abandon(sequence);
   sequences_.clear();
+  texts_.assign(static_cast<size_t>(batch), {});
   for (int64_t i = 0; i < batch; ++i) sequences_.push_back(cache_->make_sequence());
   const int64_t chunk = std::max<int64_t>(1, chunk_ / batch);
   for (int64_t done = 0; done < depth; done += chunk) pass(std::min(chunk, depth - done));
@@ -72,11 +73,13 @@ BenchPass BenchSequences::pass(int64_t count) {
   std::vector<model::PassSequence> work;
   const auto start = std::chrono::steady_clock::now();
   step_->clear();
-  for (infer::CacheSequence& sequence : sequences_) {
+  for (size_t s = 0; s < sequences_.size(); ++s) {
+    infer::CacheSequence& sequence = sequences_[s];
     work.push_back({count, sequence.length});
     for (int64_t i = 0; i < count; ++i) {
       const double draw = random.uniform_f64_at(next_token_++);
-      tokens->push_back(static_cast<int32_t>(draw * static_cast<double>(spec.vocab_size)));
+      texts_[s].push_back(static_cast<int32_t>(draw * static_cast<double>(spec.vocab_size)));
+      tokens->push_back(texts_[s].back());
       positions->push_back(static_cast<int32_t>(sequence.length + i));
     }
     cache_->reserve(ctx_, sequence, count);
@@ -96,9 +99,7 @@ BenchPass BenchSequences::pass(int64_t count) {
   }
   model_.decoder->logits(ctx_, hidden);
   for (size_t s = 0; s < sequences_.size(); ++s) {
-    const std::span<const int32_t> all = *tokens;
-    cache_->commit(sequences_[s],
-                   all.subspan(s * static_cast<size_t>(count), static_cast<size_t>(count)));
+    cache_->commit(sequences_[s], texts_[s]);
   }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   return {elapsed.count(), model::pass_cost(spec, *model_.parameters, work,

@@ -54,6 +54,7 @@ class BenchSequences {
   std::unique_ptr<infer::PagedCache> cache_;
   std::unique_ptr<infer::CacheStep> step_;
   std::vector<infer::CacheSequence> sequences_;
+  std::vector<std::vector<int32_t>> texts_;  // the tokens of each
   uint64_t next_token_ = 0;
 };
 
