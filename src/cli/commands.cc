@@ -13,6 +13,7 @@ void setup_generate(CLI::App& app);
 void setup_chat(CLI::App& app);
 void setup_logits(CLI::App& app);
 void setup_convert(CLI::App& app);
+void setup_quantise(CLI::App& app);
 void setup_info(CLI::App& app);
 void setup_bench(CLI::App& app);
 
@@ -29,6 +30,7 @@ constexpr Command kCommands[] = {
     {"chat", "Talk with a model in the terminal, or answer messages from a pipe", setup_chat},
     {"logits", "What a model computes for given tokens, as a file", setup_logits},
     {"convert", "Write a model in another format or element type", setup_convert},
+    {"quantise", "Write a model in fewer bits, weighed by what a text asks of it", setup_quantise},
     {"info", "Size and cost of a model from its configuration", setup_info},
     {"bench", "Speed of this machine, as a share of its limits", setup_bench},
 };

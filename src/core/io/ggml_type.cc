@@ -66,4 +66,11 @@ const GgmlType& ggml_type(BlockType type) {
   return *found;
 }
 
+const GgmlType& ggml_type(const StoredType& type) {
+  if (const auto* blocks = std::get_if<BlockType>(&type)) return ggml_type(*blocks);
+  const auto* dtype = std::get_if<DType>(&type);
+  CADRE_CHECK(dtype != nullptr);
+  return ggml_type(*dtype);
+}
+
 }  // namespace cadre::io

@@ -27,5 +27,6 @@ const GgmlType* find_ggml_type(uint32_t number);
 // The type of what we write; throws Error(unsupported) if the format has none.
 const GgmlType& ggml_type(DType dtype);
 const GgmlType& ggml_type(BlockType type);
+const GgmlType& ggml_type(const StoredType& type);
 
 }  // namespace cadre::io

@@ -23,11 +23,23 @@ constexpr std::array kChoices = {
     TypeChoice{"q4_0", BlockType::q4_0, 2},
 };
 
+// What files of mixed formats are called after the one most of them is in; llama.cpp's mixes have
+// the same names with an M.
+constexpr std::array kMixes = {
+    TypeChoice{"q4_1", BlockType::q4_1, 3},  TypeChoice{"q5_0", BlockType::q5_0, 8},
+    TypeChoice{"q5_1", BlockType::q5_1, 9},  TypeChoice{"q2_k", BlockType::q2_k, 10},
+    TypeChoice{"q3_k", BlockType::q3_k, 12}, TypeChoice{"q4_k", BlockType::q4_k, 15},
+    TypeChoice{"q5_k", BlockType::q5_k, 17}, TypeChoice{"q6_k", BlockType::q6_k, 18},
+};
+
 constexpr uint32_t kQuantisationVersion = 2;
 
-const TypeChoice& choice_of(const io::StoredType& type) {
+const TypeChoice& choice_of(const io::StoredType& type, bool mixed) {
   for (const TypeChoice& choice : kChoices) {
     if (choice.type == type) return choice;
+  }
+  for (const TypeChoice& choice : kMixes) {
+    if (mixed && choice.type == type) return choice;
   }
   fail(ErrorKind::unsupported, "GGUF is written in f32, bf16, f16, q8_0 or q4_0 only");
 }
@@ -48,18 +60,24 @@ std::span<const std::byte> bytes_of(const Tensor& tensor) {
 }
 
 void write_tensor(Context& ctx, const LayoutWriter& layout, const io::GgufEntry& entry,
-                  const ElementSource& source, io::GgufWriter& file) {
+                  const GgufOptions& options, const ElementSource& source, io::GgufWriter& file) {
   if (const auto* dtype = std::get_if<DType>(&entry.type->stored)) {
     layout.for_each_piece(ctx, entry.name, *dtype, source,
                           [&](const Tensor& piece) { file.write(entry.name, bytes_of(piece)); });
     return;
   }
   const BlockType type = std::get<BlockType>(entry.type->stored);
+  int64_t first = 0;
   layout.for_each_piece(ctx, entry.name, DType::f32, source, [&](const Tensor& piece) {
     const Tensor blocks = ctx.empty({block_bytes(type, piece.shape())}, DType::u8);
     const std::span<std::byte> out = {static_cast<std::byte*>(blocks.raw()),
                                       static_cast<size_t>(blocks.bytes())};
-    ops::quantise(ctx, piece.span<float>(), type, out);
+    if (options.round) {
+      options.round(ctx, entry.name, type, first, piece.span<float>(), out);
+    } else {
+      ops::quantise(ctx, piece.span<float>(), type, out);
+    }
+    first += piece.elements();
     file.write(entry.name, out);
   });
 }
@@ -79,7 +97,7 @@ io::StoredType gguf_type_from_name(std::string_view name) {
 void save_gguf(Context& ctx, const std::filesystem::path& file, const ModelSpec& spec,
                const GgufOptions& options, const io::GgufMetadata& tokenizer,
                const ElementSource& source) {
-  const TypeChoice& choice = choice_of(options.matrices);
+  const TypeChoice& choice = choice_of(options.matrices, options.type_of != nullptr);
   io::GgufMetadata metadata;
   gguf::write_spec(spec, metadata);
   metadata.set("general.type", std::string("model"));
@@ -105,12 +123,13 @@ void save_gguf(Context& ctx, const std::filesystem::path& file, const ModelSpec&
   for (const io::TensorEntry& entry : layout.entries()) {
     const ParameterSpec& parameter =
         parameters[static_cast<size_t>(layout.parameter_of(entry.name))];
-    entries.push_back(
-        {entry.name, entry.shape, &tensor_type(parameter, entry.shape, options.matrices)});
+    const io::GgmlType* type = &tensor_type(parameter, entry.shape, options.matrices);
+    if (options.type_of) type = &io::ggml_type(options.type_of(entry.name));
+    entries.push_back({entry.name, entry.shape, type});
   }
   io::GgufWriter writer(file, metadata, std::move(entries));
   for (const io::GgufEntry& entry : writer.entries()) {
-    write_tensor(ctx, layout, entry, source, writer);
+    write_tensor(ctx, layout, entry, options, source, writer);
   }
   writer.finish();
 }

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "core/io/ggml_type.h"
 #include "core/io/gguf_writer.h"
@@ -13,11 +16,18 @@
 namespace cadre::model {
 
 struct GgufOptions {
-  // Of the matrices: f32, bf16, f16, q8_0 or q4_0. Vectors and routers stay in f32, as llama.cpp
+  // Of the matrices: f32, bf16, f16, q8_0 or q4_0; with `type_of` and `round` below, what
+  // general.file_type says the file mostly is. Vectors and routers stay in f32, as llama.cpp
   // expects. With q4_0 the embedding and the head are q8_0, for they suffer most from four bits. A
   // matrix whose rows are not whole blocks is f16.
   io::StoredType matrices = DType::bf16;
   std::string name = {};  // general.name; none if empty
+  // For files of mixed formats: the type of each tensor by its name in the file, and how values
+  // [first, first + x.size()) of a tensor become blocks. Empty: as said above, and to nearest.
+  std::function<io::StoredType(std::string_view tensor)> type_of = {};
+  std::function<void(Context& ctx, std::string_view tensor, BlockType type, int64_t first,
+                     std::span<const float> x, std::span<std::byte> blocks)>
+      round = {};
 };
 
 // "f32", "bf16", "f16", "q8_0" or "q4_0". Throws Error(invalid_input) listing them.

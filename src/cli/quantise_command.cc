@@ -1,0 +1,261 @@
+// cadre quantise: a model in fewer bits.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/command.h"
+#include "cli/convert.h"
+#include "cli/flags.h"
+#include "cli/input.h"
+#include "cli/model_input.h"
+#include "cli/progress.h"
+#include "cli/quantise_report.h"
+#include "cli/runtime.h"
+#include "cli/terminal.h"
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "core/base/staged_output.h"
+#include "model/stored_model.h"
+#include "quant/calibrate.h"
+#include "quant/importance_file.h"
+#include "quant/target.h"
+#include "quant/write_gguf.h"
+#include "text/gguf_tokenizer.h"
+
+namespace cadre::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  std::string model;
+  std::string output;
+  std::string format;
+  std::string target;
+  std::vector<std::string> tensors;
+  bool pure = false;
+  std::string calibrate;
+  int64_t calibrate_tokens = 131072;
+  quant::CalibrationOptions calibration;
+  std::string importance;
+  std::string save_importance;
+  bool force = false;
+  bool json = false;
+  RuntimeOptions runtime;
+};
+
+void check_options(const Options& options) {
+  if (options.format.empty() == options.target.empty()) {
+    fail(ErrorKind::invalid_input, "expected one of --format and --target");
+  }
+  if (!options.calibrate.empty() && !options.importance.empty()) {
+    fail(ErrorKind::invalid_input, "expected one of --calibrate and --importance");
+  }
+  if (options.calibrate.empty() && !options.save_importance.empty()) {
+    fail(ErrorKind::invalid_input, "--save-importance: expected --calibrate with it");
+  }
+  if (options.calibrate_tokens < 1) {
+    fail(ErrorKind::invalid_input, "--calibrate-tokens {}: expected at least 1",
+         options.calibrate_tokens);
+  }
+}
+
+// "4.5bpw", or a size as parse_bytes reads it.
+int64_t budget_of(const std::string& target, int64_t weights) {
+  constexpr std::string_view kUnit = "bpw";
+  if (!target.ends_with(kUnit)) return parse_bytes(target);
+  const std::string number = target.substr(0, target.size() - kUnit.size());
+  char* end = nullptr;
+  const double bits = std::strtod(number.c_str(), &end);
+  if (number.empty() || *end != '\0' || !(bits > 0.0 && bits <= 32.0)) {
+    fail(ErrorKind::invalid_input, "--target {}: expected bits a weight such as 4.5bpw, or a size",
+         target);
+  }
+  return static_cast<int64_t>(std::floor(bits * static_cast<double>(weights) / 8.0));
+}
+
+// The model reads the text; it is gone again afterwards.
+quant::Importance calibrated(Context& ctx, const Options& options, const fs::path& place,
+                             const model::ModelSpec& spec) {
+  const std::string text =
+      options.calibrate == "-" ? read_standard_input() : read_text_file(options.calibrate);
+  std::vector<int32_t> tokens = load_tokenizer(place).encode(text);
+  if (static_cast<int64_t>(tokens.size()) > options.calibrate_tokens) {
+    tokens.resize(static_cast<size_t>(options.calibrate_tokens));
+  }
+  const model::LoadedModel loaded =
+      model::load_model(ctx, place, compute_dtype("auto", place, spec));
+  ProgressBar bar("calibrating", "tokens", static_cast<int64_t>(tokens.size()));
+  quant::Importance importance = quant::calibrate(ctx, *loaded.decoder, tokens, options.calibration,
+                                                  [&](int64_t done) { bar.update(done); });
+  bar.finish();
+  if (!options.save_importance.empty()) {
+    const int64_t context = options.calibration.context == 0
+                                ? std::min<int64_t>(spec.max_positions, 2048)
+                                : options.calibration.context;
+    const auto count = static_cast<int64_t>(tokens.size());
+    quant::save_importance(options.save_importance, importance, spec,
+                           {fs::path(options.calibrate).filename().string(),
+                            (count + context - 1) / context, context});
+  }
+  return importance;
+}
+
+quant::Importance importance_for(Context& ctx, const Options& options, const fs::path& place,
+                                 const model::ModelSpec& spec) {
+  if (!options.calibrate.empty()) return calibrated(ctx, options, place, spec);
+  if (!options.importance.empty()) return quant::load_importance(options.importance, spec);
+  return quant::Importance(model::parameter_list(spec));
+}
+
+// The types of all tensors; the format that the file is named after.
+io::StoredType choose(Context& ctx, const Options& options, const model::Weights& weights,
+                      const quant::Importance& importance,
+                      std::vector<quant::OutputTensor>& tensors) {
+  if (!options.format.empty()) {
+    const io::StoredType format = quant::format_from_name(options.format);
+    quant::apply_format(format, options.pure, tensors);
+    quant::apply_patterns(options.tensors, tensors);
+    return format;
+  }
+  const std::vector<bool> fixed = quant::apply_patterns(options.tensors, tensors);
+  int64_t elements = 0;
+  for (const quant::OutputTensor& tensor : tensors) elements += tensor.shape.elements();
+  ProgressBar bar("measuring", "tensors", static_cast<int64_t>(tensors.size()));
+  quant::choose_types(ctx, weights, importance, fixed, budget_of(options.target, elements), tensors,
+                      [&](int64_t done) { bar.update(done); });
+  bar.finish();
+  std::vector<std::pair<int64_t, io::StoredType>> bytes;
+  for (const quant::OutputTensor& tensor : tensors) {
+    const auto same = [&](const auto& entry) { return entry.second == tensor.type; };
+    auto found = std::ranges::find_if(bytes, same);
+    if (found == bytes.end()) found = bytes.insert(found, {0, tensor.type});
+    found->first += tensor.bytes();
+  }
+  return std::ranges::max_element(bytes, {}, [](const auto& entry) { return entry.first; })->second;
+}
+
+void write(Context& ctx, const fs::path& place, const fs::path& output,
+           const model::Weights& weights, const model::ModelSpec& spec,
+           const std::vector<quant::OutputTensor>& tensors, const io::StoredType& format,
+           const quant::Importance& importance) {
+  io::GgufMetadata tokenizer;
+  text::write_gguf_tokenizer(place, spec.vocab_size, tokenizer);
+  const std::string name = fs::absolute(place).lexically_normal().filename().string();
+  ProgressBar bar("quantising", "bytes", 0);
+  quant::write_gguf(ctx, output, weights, spec, tensors, format, importance, name, tokenizer,
+                    [&](int64_t done, int64_t total) {
+                      bar.set_total(total);
+                      bar.update(done);
+                    });
+  bar.finish();
+}
+
+void run(const Options& options) {
+  const auto start = std::chrono::steady_clock::now();
+  check_options(options);
+  const fs::path place = find_model(options.model);
+  const model::ModelSpec spec = model::read_spec(place);
+  const auto weights = model::open_weights(place, spec);
+  StagedOutput output(options.output, options.force);
+  Runtime runtime(options.runtime);
+  Context& ctx = runtime.context();
+  QuantiseReport report;
+  report.tensors = quant::gguf_tensors(spec);
+  const quant::Importance importance = importance_for(ctx, options, place, spec);
+  const io::StoredType format = choose(ctx, options, *weights, importance, report.tensors);
+  int64_t elements = 0;
+  for (const quant::OutputTensor& tensor : report.tensors) {
+    report.bytes += tensor.bytes();
+    elements += tensor.shape.elements();
+    const bool embeds = tensor.group == quant::TensorGroup::embedding;
+    const bool rounded = tensor.group != quant::TensorGroup::kept && !embeds;
+    report.unknown += rounded && !importance.knows(tensor.parameter) ? 1 : 0;
+  }
+  report.bits_per_weight = 8.0 * static_cast<double>(report.bytes) / static_cast<double>(elements);
+  write(ctx, place, output.temporary(), *weights, spec, report.tensors, format, importance);
+  const model::ModelSpec found = model::read_spec(output.temporary());
+  check_same_spec(spec, found);
+  {
+    ProgressBar bar("checking", "weights", elements);
+    report.errors =
+        quant::measure_written(ctx, *weights, *model::open_weights(output.temporary(), found),
+                               importance, [&](int64_t done) { bar.update(done); });
+  }
+  output.commit();
+  report.output = output.place().string();
+  report.format = "gguf";
+  report.coverage = importance.coverage();
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  warn_of_unreached(report.coverage);
+  if (options.json) {
+    print("{}\n", as_json(report).dump());
+    return;
+  }
+  print_coverage(report.coverage);
+  print_summary(report);
+}
+
+}  // namespace
+
+void setup_quantise(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("model", options->model, "A model or run folder, or a file such as model.gguf")
+      ->type_name("MODEL")
+      ->required();
+  app.add_option("output", options->output, "The GGUF file to write")->type_name("OUT")->required();
+  app.add_option("--format", options->format,
+                 "q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k or q8_0: of experts and "
+                 "MLPs; attention, shared experts, embedding and head get more bits")
+      ->type_name("FORMAT");
+  app.add_option(
+         "--target", options->target,
+         "Instead: a size, as 4.5bpw (bits a weight) or 3.8GB; formats are chosen tensor by "
+         "tensor so that least is lost")
+      ->type_name("SIZE");
+  app.add_option("--tensor", options->tensors,
+                 "Tensors of this format whatever else is said, as 'blk.*.attn_v.weight=q8_0'; may "
+                 "be repeated")
+      ->type_name("PATTERN=FORMAT");
+  app.add_flag("--pure", options->pure, "One format for all matrices");
+  const std::string group = "Calibration";
+  app.add_option(
+         "--calibrate", options->calibrate,
+         "A text that the model reads first: columns of weights then count by their inputs; "
+         "- is standard input")
+      ->type_name("TEXT")
+      ->group(group);
+  app.add_option("--calibrate-tokens", options->calibrate_tokens, "Read at most so many tokens")
+      ->type_name("N")
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--context", options->calibration.context,
+                 "Tokens of a window; 0 takes the model's context, at most 2048")
+      ->type_name("N")
+      ->group(group);
+  app.add_option("--importance", options->importance,
+                 "Importance from a file of --save-importance, or of llama.cpp's imatrix")
+      ->type_name("FILE")
+      ->group(group);
+  app.add_option("--save-importance", options->save_importance, "Keep what calibration found")
+      ->type_name("FILE")
+      ->group(group);
+  app.add_flag("--force", options->force, "Replace OUT if it is there");
+  add_fields(app, options->runtime, "Machine");
+  add_json_flag(app, options->json);
+  add_examples(
+      app,
+      "  cadre quantise olmoe/ olmoe-q4_k.gguf --format q4_k --calibrate wiki.txt\n"
+      "  cadre quantise olmoe/ olmoe.gguf --target 4.5bpw --importance olmoe.imatrix\n"
+      "  cadre quantise mixtral/ m.gguf --format q5_k --tensor 'blk.*.attn_v.weight=q8_0'");
+  app.callback([options] { run(*options); });
+}
+
+}  // namespace cadre::cli
