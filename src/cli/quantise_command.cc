@@ -117,7 +117,7 @@ quant::Importance importance_for(Context& ctx, const Options& options, const fs:
 
 // The types of all tensors; the format that the file is named after.
 io::StoredType choose(Context& ctx, const Options& options, const model::Weights& weights,
-                      const quant::Importance& importance,
+                      const quant::Importance& importance, int64_t num_layers,
                       std::vector<quant::OutputTensor>& tensors) {
   if (!options.format.empty()) {
     const io::StoredType format = quant::format_from_name(options.format);
@@ -129,7 +129,8 @@ io::StoredType choose(Context& ctx, const Options& options, const model::Weights
   int64_t elements = 0;
   for (const quant::OutputTensor& tensor : tensors) elements += tensor.shape.elements();
   ProgressBar bar("measuring", "tensors", static_cast<int64_t>(tensors.size()));
-  quant::choose_types(ctx, weights, importance, fixed, budget_of(options.target, elements), tensors,
+  quant::choose_types(ctx, weights, importance, fixed, num_layers,
+                      budget_of(options.target, elements), tensors,
                       [&](int64_t done) { bar.update(done); });
   bar.finish();
   std::vector<std::pair<int64_t, io::StoredType>> bytes;
@@ -170,7 +171,8 @@ void run(const Options& options) {
   QuantiseReport report;
   report.tensors = quant::gguf_tensors(spec);
   const quant::Importance importance = importance_for(ctx, options, place, spec);
-  const io::StoredType format = choose(ctx, options, *weights, importance, report.tensors);
+  const io::StoredType format =
+      choose(ctx, options, *weights, importance, spec.num_layers(), report.tensors);
   int64_t elements = 0;
   for (const quant::OutputTensor& tensor : report.tensors) {
     report.bytes += tensor.bytes();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 
 #include "quant/choose.h"
 #include "quant/measure.h"
@@ -24,22 +25,29 @@ std::vector<io::StoredType> candidates_for(int64_t width) {
 
 }  // namespace
 
-double group_weight(TensorGroup group) {
-  switch (group) {
+double tensor_weight(const OutputTensor& tensor, int64_t num_layers) {
+  const auto layers = static_cast<double>(num_layers);
+  const auto has = [&](std::string_view part) {
+    return tensor.name.find(part) != std::string::npos;
+  };
+  switch (tensor.group) {
     case TensorGroup::head:
+      return 1.0;
     case TensorGroup::embedding:
-      return 4.0;
+      return 0.6;
     case TensorGroup::attention:
+      // Scores forgive more than what is read and written by them.
+      return (has(".attn_q.") || has(".attn_k.") ? 0.15 : 0.45) / layers;
     case TensorGroup::shared:
     case TensorGroup::mlp:
-      return 2.0;
+      return 0.3 / layers;
     default:
-      return 1.0;
+      return 0.09 / layers;
   }
 }
 
 void choose_types(Context& ctx, const model::Weights& weights, const Importance& importance,
-                  const std::vector<bool>& fixed, int64_t budget,
+                  const std::vector<bool>& fixed, int64_t num_layers, int64_t budget,
                   std::vector<OutputTensor>& tensors,
                   const std::function<void(int64_t)>& progress) {
   std::vector<std::vector<io::StoredType>> types(tensors.size());

@@ -149,7 +149,7 @@ TEST_CASE("quantise: a target is met within a hundredth, and more bytes never lo
     auto tensors = plain;
     std::vector<bool> fixed(tensors.size(), false);
     const auto budget = static_cast<int64_t>(bits * static_cast<double>(elements) / 8.0);
-    quant::choose_types(c.machine.ctx, *c.weights, *c.importance, fixed, budget, tensors, {});
+    quant::choose_types(c.machine.ctx, *c.weights, *c.importance, fixed, 2, budget, tensors, {});
     CHECK(total_bytes(tensors) <= budget);
     CHECK(static_cast<double>(total_bytes(tensors)) >= 0.99 * static_cast<double>(budget));
     double error = 0.0;
@@ -160,14 +160,14 @@ TEST_CASE("quantise: a target is met within a hundredth, and more bytes never lo
           quant::sample_errors(c.machine.ctx, *c.weights, *c.importance, tensor, types, 1 << 20)
               .front()
               .relative();
-      error += quant::group_weight(tensor.group) * relative * relative;
+      error += quant::tensor_weight(tensor, 2) * relative * relative;
     }
     CHECK(error < last);
     last = error;
   }
   auto tensors = plain;
   const std::vector<bool> fixed = quant::apply_patterns({"output.weight=q8_0"}, tensors);
-  quant::choose_types(c.machine.ctx, *c.weights, *c.importance, fixed, elements * 4 / 8, tensors,
+  quant::choose_types(c.machine.ctx, *c.weights, *c.importance, fixed, 2, elements * 4 / 8, tensors,
                       {});
   for (const quant::OutputTensor& tensor : tensors) {
     if (tensor.name == "output.weight") CHECK(quant::format_name(tensor.type) == "q8_0");
