@@ -16,6 +16,7 @@
 #include "cli/input.h"
 #include "cli/model_input.h"
 #include "cli/progress.h"
+#include "cli/quantise_output.h"
 #include "cli/quantise_report.h"
 #include "cli/runtime.h"
 #include "cli/terminal.h"
@@ -26,8 +27,7 @@
 #include "quant/calibrate.h"
 #include "quant/importance_file.h"
 #include "quant/target.h"
-#include "quant/write_gguf.h"
-#include "text/gguf_tokenizer.h"
+#include "quant/write_hf.h"
 
 namespace cadre::cli {
 namespace {
@@ -41,6 +41,8 @@ struct Options {
   std::string target;
   std::vector<std::string> tensors;
   bool pure = false;
+  int64_t group = 32;
+  bool zero_point = false;
   std::string calibrate;
   int64_t calibrate_tokens = 131072;
   quant::CalibrationOptions calibration;
@@ -54,6 +56,16 @@ struct Options {
 void check_options(const Options& options) {
   if (options.format.empty() == options.target.empty()) {
     fail(ErrorKind::invalid_input, "expected one of --format and --target");
+  }
+  quant::HfQuantiseOptions hf;
+  const bool to_hf = quant::set_hf_scheme(options.format, hf);
+  if (to_hf && (options.pure || !options.tensors.empty())) {
+    fail(ErrorKind::invalid_input, "--pure and --tensor: expected a format of GGUF, not {}",
+         options.format);
+  }
+  if ((!to_hf || hf.scheme == quant::HfScheme::fp8) &&
+      (options.zero_point || options.group != 32)) {
+    fail(ErrorKind::invalid_input, "--group and --zero-point: expected --format int4 or int8");
   }
   if (!options.calibrate.empty() && !options.importance.empty()) {
     fail(ErrorKind::invalid_input, "expected one of --calibrate and --importance");
@@ -91,7 +103,7 @@ quant::Importance calibrated(Context& ctx, const Options& options, const fs::pat
     tokens.resize(static_cast<size_t>(options.calibrate_tokens));
   }
   const model::LoadedModel loaded =
-      model::load_model(ctx, place, compute_dtype("auto", place, spec));
+      model::load_model(ctx, place, model::natural_compute(place, spec));
   ProgressBar bar("calibrating", "tokens", static_cast<int64_t>(tokens.size()));
   quant::Importance importance = quant::calibrate(ctx, *loaded.decoder, tokens, options.calibration,
                                                   [&](int64_t done) { bar.update(done); });
@@ -143,22 +155,6 @@ io::StoredType choose(Context& ctx, const Options& options, const model::Weights
   return std::ranges::max_element(bytes, {}, [](const auto& entry) { return entry.first; })->second;
 }
 
-void write(Context& ctx, const fs::path& place, const fs::path& output,
-           const model::Weights& weights, const model::ModelSpec& spec,
-           const std::vector<quant::OutputTensor>& tensors, const io::StoredType& format,
-           const quant::Importance& importance) {
-  io::GgufMetadata tokenizer;
-  text::write_gguf_tokenizer(place, spec.vocab_size, tokenizer);
-  const std::string name = fs::absolute(place).lexically_normal().filename().string();
-  ProgressBar bar("quantising", "bytes", 0);
-  quant::write_gguf(ctx, output, weights, spec, tensors, format, importance, name, tokenizer,
-                    [&](int64_t done, int64_t total) {
-                      bar.set_total(total);
-                      bar.update(done);
-                    });
-  bar.finish();
-}
-
 void run(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   check_options(options);
@@ -169,10 +165,19 @@ void run(const Options& options) {
   Runtime runtime(options.runtime);
   Context& ctx = runtime.context();
   QuantiseReport report;
-  report.tensors = quant::gguf_tensors(spec);
+  quant::HfQuantiseOptions hf;
+  hf.integers.group = options.group;
+  hf.integers.symmetric = !options.zero_point;
+  const bool to_hf = quant::set_hf_scheme(options.format, hf);
+  report.format = to_hf ? "hf" : "gguf";
+  report.tensors =
+      to_hf ? quant::planned_hf_tensors(*weights, spec, hf) : quant::gguf_tensors(spec);
   const quant::Importance importance = importance_for(ctx, options, place, spec);
-  const io::StoredType format =
-      choose(ctx, options, *weights, importance, spec.num_layers(), report.tensors);
+  const QuantiseSource source = {place, spec, *weights, importance};
+  io::StoredType format;
+  if (!to_hf) {
+    format = choose(ctx, options, *weights, importance, spec.num_layers(), report.tensors);
+  }
   int64_t elements = 0;
   for (const quant::OutputTensor& tensor : report.tensors) {
     report.bytes += tensor.bytes();
@@ -182,7 +187,11 @@ void run(const Options& options) {
     report.unknown += rounded && !importance.knows(tensor.parameter) ? 1 : 0;
   }
   report.bits_per_weight = 8.0 * static_cast<double>(report.bytes) / static_cast<double>(elements);
-  write(ctx, place, output.temporary(), *weights, spec, report.tensors, format, importance);
+  if (to_hf) {
+    write_quantised_hf(ctx, output.temporary(), source, report.tensors, hf);
+  } else {
+    write_quantised_gguf(ctx, output.temporary(), source, report.tensors, format);
+  }
   const model::ModelSpec found = model::read_spec(output.temporary());
   check_same_spec(spec, found);
   {
@@ -193,7 +202,6 @@ void run(const Options& options) {
   }
   output.commit();
   report.output = output.place().string();
-  report.format = "gguf";
   report.coverage = importance.coverage();
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   warn_of_unreached(report.coverage);
@@ -212,10 +220,14 @@ void setup_quantise(CLI::App& app) {
   app.add_option("model", options->model, "A model or run folder, or a file such as model.gguf")
       ->type_name("MODEL")
       ->required();
-  app.add_option("output", options->output, "The GGUF file to write")->type_name("OUT")->required();
+  app.add_option("output", options->output, "The GGUF file or Hugging Face folder to write")
+      ->type_name("OUT")
+      ->required();
   app.add_option("--format", options->format,
-                 "q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k or q8_0: of experts and "
-                 "MLPs; attention, shared experts, embedding and head get more bits")
+                 "For GGUF: q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k or q8_0, of "
+                 "experts and MLPs; attention, shared experts, embedding and head get more bits. "
+                 "For a Hugging Face folder: int4, int8 (compressed-tensors) or fp8 (blocks of "
+                 "128 x 128); embedding and head are kept")
       ->type_name("FORMAT");
   app.add_option(
          "--target", options->target,
@@ -227,6 +239,10 @@ void setup_quantise(CLI::App& app) {
                  "be repeated")
       ->type_name("PATTERN=FORMAT");
   app.add_flag("--pure", options->pure, "One format for all matrices");
+  app.add_option("--group", options->group, "int4, int8: columns that share a scale")
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_flag("--zero-point", options->zero_point, "int4, int8: a zero point for each group");
   const std::string group = "Calibration";
   app.add_option(
          "--calibrate", options->calibrate,
@@ -256,6 +272,7 @@ void setup_quantise(CLI::App& app) {
       app,
       "  cadre quantise olmoe/ olmoe-q4_k.gguf --format q4_k --calibrate wiki.txt\n"
       "  cadre quantise olmoe/ olmoe.gguf --target 4.5bpw --importance olmoe.imatrix\n"
+      "  cadre quantise olmoe/ olmoe-int4/ --format int4 --group 128\n"
       "  cadre quantise mixtral/ m.gguf --format q5_k --tensor 'blk.*.attn_v.weight=q8_0'");
   app.callback([options] { run(*options); });
 }

@@ -45,7 +45,7 @@ GroupSum sum_of(const QuantiseReport& report, TensorGroup group) {
     ++sum.tensors;
     sum.elements += tensor.shape.elements();
     sum.bytes += tensor.bytes();
-    ++sum.types[quant::format_name(tensor.type)];
+    ++sum.types[tensor.format()];
     if (tensor.parameter == counted) continue;
     counted = tensor.parameter;
     // Each parameter counts by its relative error, whatever the size of its values.
@@ -110,7 +110,7 @@ io::JsonValue as_json(const QuantiseReport& report) {
     io::JsonValue entry = io::JsonValue::object();
     entry.set("name", tensor.name)
         .set("group", quant::group_name(tensor.group))
-        .set("format", quant::format_name(tensor.type))
+        .set("format", tensor.format())
         .set("bytes", tensor.bytes())
         .set("error", report.errors[static_cast<size_t>(tensor.parameter)].relative());
     tensors.push(std::move(entry));

@@ -1,5 +1,6 @@
 #include "core/io/float8_source.h"
 #include "core/io/json.h"
+#include "core/io/packed_integers.h"
 #include "core/io/safetensors_set.h"
 #include "core/io/torch_file.h"
 #include "model/families/family.h"
@@ -61,7 +62,7 @@ ModelSpec read_spec(const fs::path& place) {
 
 std::unique_ptr<const Weights> open_weights(const fs::path& place, const ModelSpec& spec) {
   const fs::path folder = config_file(place).parent_path();
-  return weights_in(io::with_scaled_float8(open_source(folder)),
+  return weights_in(io::with_packed_integers(io::with_scaled_float8(open_source(folder))),
                     find_family(spec.architecture).layouts, spec, folder);
 }
 

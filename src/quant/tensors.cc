@@ -92,14 +92,18 @@ std::string_view group_name(TensorGroup group) {
   return "";
 }
 
+std::string OutputTensor::format() const { return scheme.empty() ? format_name(type) : scheme; }
+
 int64_t OutputTensor::bytes_as(const io::StoredType& stored) const {
   if (const auto* blocks = std::get_if<BlockType>(&stored)) return block_bytes(*blocks, shape);
   return shape.elements() * dtype_size(std::get<DType>(stored));
 }
 
-std::vector<OutputTensor> gguf_tensors(const model::ModelSpec& spec) {
+namespace {
+
+std::vector<OutputTensor> tensors_of(const model::NameLayout& layout,
+                                     const model::ModelSpec& spec) {
   const std::vector<ParameterSpec> parameters = model::parameter_list(spec);
-  const auto& layout = model::gguf::layouts(model::gguf::architecture_of(spec)).front();
   std::vector<OutputTensor> tensors;
   std::unordered_map<std::string, size_t> by_name;
   for (const model::FilePart& part : model::file_parts(layout, spec, parameters)) {
@@ -117,6 +121,16 @@ std::vector<OutputTensor> gguf_tensors(const model::ModelSpec& spec) {
     tensors[place->second].pieces.push_back({part.offset, part.elements});
   }
   return tensors;
+}
+
+}  // namespace
+
+std::vector<OutputTensor> gguf_tensors(const model::ModelSpec& spec) {
+  return tensors_of(model::gguf::layouts(model::gguf::architecture_of(spec)).front(), spec);
+}
+
+std::vector<OutputTensor> hf_tensors(const model::ModelSpec& spec) {
+  return tensors_of(model::find_family(spec.architecture).layouts.front(), spec);
 }
 
 io::StoredType format_from_name(std::string_view name) {

@@ -1,4 +1,4 @@
-// The tensors of a GGUF file that is to be written, and the types that a format gives them.
+// The tensors of files that are to be written, and the types that a format gives them.
 #pragma once
 
 #include <cstdint>
@@ -31,14 +31,21 @@ struct OutputTensor {
   int64_t width = 0;  // of a row
   std::vector<TensorPiece> pieces;
   io::StoredType type = DType::f32;
+  // For what is stored otherwise, as several tensors: "int4, groups of 32", and the bytes of all.
+  std::string scheme = {};
+  int64_t scheme_bytes = 0;
 
-  int64_t bytes() const { return bytes_as(type); }
+  int64_t bytes() const { return scheme.empty() ? bytes_as(type) : scheme_bytes; }
+  std::string format() const;
   int64_t bytes_as(const io::StoredType& stored) const;
 };
 
 // In the order of the file, each of type f32 (kept) or bf16. Throws Error(unsupported) for a model
 // that GGUF has no names for.
 std::vector<OutputTensor> gguf_tensors(const model::ModelSpec& spec);
+
+// The same for a Hugging Face directory with one tensor for each expert.
+std::vector<OutputTensor> hf_tensors(const model::ModelSpec& spec);
 
 // "q4_k": every BlockType, and "f16", "bf16", "f32". Throws Error(invalid_input) listing them.
 io::StoredType format_from_name(std::string_view name);

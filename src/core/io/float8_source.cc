@@ -129,6 +129,18 @@ float f8_e4m3_to_f32(uint8_t bits) {
 
 float f8_e5m2_to_f32(uint8_t bits) { return to_f32(f16{static_cast<uint16_t>(bits << 8)}); }
 
+uint8_t f32_to_f8_e4m3(float value) {
+  const uint8_t sign = std::signbit(value) ? 0x80 : 0;
+  if (std::isnan(value)) return sign | 0x7f;
+  const float magnitude = std::min(std::fabs(value), 448.0f);
+  if (magnitude == 0.0f) return sign;
+  // Numbers from 2^exponent have steps of 2^(exponent - 3), and all below 2^-6 those of 2^-9.
+  const int exponent = std::max(std::ilogb(magnitude), -6);
+  const int steps = static_cast<int>(std::nearbyint(std::ldexp(magnitude, 3 - exponent)));
+  // Sixteen steps are eight of the next exponent, whose bits follow on.
+  return static_cast<uint8_t>(sign | (((exponent + 6) << 3) + steps));
+}
+
 std::shared_ptr<const TensorSource> with_scaled_float8(std::shared_ptr<const TensorSource> source) {
   std::unordered_map<std::string, Scaling> scalings;
   for (const TensorInfo& info : source->tensors()) {

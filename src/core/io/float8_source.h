@@ -15,6 +15,8 @@ namespace cadre::io {
 // an f16.
 float f8_e4m3_to_f32(uint8_t bits);
 float f8_e5m2_to_f32(uint8_t bits);
+// The nearest e4m3, ties to even; beyond 448 the largest, and NaN for NaN.
+uint8_t f32_to_f8_e4m3(float value);
 
 // The same tensors, where "NAME" in eight-bit floats with "NAME_scale_inv" or "NAME_scale" beside
 // it is one tensor in bf16, the product rounded once, as its publisher computes it. A scale is one

@@ -1,0 +1,60 @@
+#include "cli/quantise_output.h"
+
+#include <functional>
+#include <string>
+
+#include "cli/progress.h"
+#include "core/base/file.h"
+#include "core/io/gguf.h"
+#include "core/io/json.h"
+#include "model/convert.h"
+#include "quant/write_gguf.h"
+#include "text/gguf_tokenizer.h"
+
+namespace cadre::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A bar that learns its total with the first update.
+class Bar {
+ public:
+  void operator()(int64_t done, int64_t total) {
+    bar_.set_total(total);
+    bar_.update(done);
+  }
+
+ private:
+  ProgressBar bar_{"quantising", "bytes", 0};
+};
+
+}  // namespace
+
+void write_quantised_gguf(Context& ctx, const fs::path& output, const QuantiseSource& source,
+                          const std::vector<quant::OutputTensor>& tensors,
+                          const io::StoredType& format) {
+  io::GgufMetadata tokenizer;
+  text::write_gguf_tokenizer(source.place, source.spec.vocab_size, tokenizer);
+  const std::string name = fs::absolute(source.place).lexically_normal().filename().string();
+  Bar bar;
+  quant::write_gguf(ctx, output, source.weights, source.spec, tensors, format, source.importance,
+                    name, tokenizer, std::ref(bar));
+}
+
+void write_quantised_hf(Context& ctx, const fs::path& output, const QuantiseSource& source,
+                        const std::vector<quant::OutputTensor>& tensors,
+                        const quant::HfQuantiseOptions& options) {
+  fs::create_directory(output);
+  model::write_hf_files(output, source.place, source.spec, source.weights.dtype(0));
+  if (io::is_gguf_file(source.place)) {
+    text::save_gguf_tokenizer(*io::GgufFile::open(source.place), output);
+  }
+  io::JsonValue config = io::JsonView::read_file(output / "config.json").value();
+  config.set("quantization_config", quant::quantization_config(tensors, options));
+  write_file_atomically(output / "config.json", config.pretty() + "\n");
+  Bar bar;
+  quant::write_hf_quantised(ctx, output, source.weights, source.spec, options, source.importance,
+                            std::ref(bar));
+}
+
+}  // namespace cadre::cli

@@ -1,0 +1,286 @@
+#include "core/io/packed_integers.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "core/base/error.h"
+
+namespace cadre::io {
+namespace {
+
+constexpr std::string_view kPacked = "_packed";
+constexpr int64_t kBlock = 32;
+
+// What belongs to one weight.
+struct Parts {
+  std::string packed, scale, zero;  // names; zero is empty if symmetric
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t groups = 0;
+  int bits = 0;
+  int64_t word_columns = 0;  // i32 of a row
+};
+
+[[noreturn]] void fail_part(const TensorSource& source, const TensorInfo& info,
+                            std::string_view expected) {
+  fail(ErrorKind::corrupt_data, "{}: \"{}\" is {} {}, expected {}",
+       source.file_of(info.name).string(), info.name, dtype_name(info.dtype), to_string(info.shape),
+       expected);
+}
+
+const TensorInfo& require(const TensorSource& source, const TensorInfo& packed,
+                          const std::string& name) {
+  const TensorInfo* info = source.find(name);
+  if (info == nullptr) {
+    fail(ErrorKind::corrupt_data, "{}: \"{}\" is there without \"{}\"",
+         source.file_of(packed.name).string(), packed.name, name);
+  }
+  return *info;
+}
+
+int bits_of(const TensorSource& source, const TensorInfo& packed, int64_t columns) {
+  const int64_t words = packed.shape.dim(1);
+  for (const int bits : {4, 8}) {
+    const int64_t in_word = 32 / bits;
+    if (words == (columns + in_word - 1) / in_word) return bits;
+  }
+  fail(ErrorKind::unsupported, "{}: \"{}\" has {} words for {} columns, expected 4 or 8 bits each",
+       source.file_of(packed.name).string(), packed.name, words, columns);
+}
+
+Parts parts_of(const TensorSource& source, const TensorInfo& packed) {
+  const std::string base = packed.name.substr(0, packed.name.size() - kPacked.size());
+  if (source.contains(base + "_g_idx")) {
+    fail(ErrorKind::unsupported, "{}: \"{}_g_idx\": columns in another order are not supported",
+         source.file_of(packed.name).string(), base);
+  }
+  const TensorInfo& scale = require(source, packed, base + "_scale");
+  const TensorInfo& shape = require(source, packed, base + "_shape");
+  if (packed.dtype != DType::i32 || packed.shape.rank() != 2) {
+    fail_part(source, packed, "i32 of rank 2");
+  }
+  if (shape.dtype != DType::i64 || !(shape.shape == Shape{2})) {
+    fail_part(source, shape, "i64 [2]");
+  }
+  const Tensor extents = source.tensor(shape.name);
+  Parts parts;
+  parts.packed = packed.name;
+  parts.scale = scale.name;
+  parts.rows = extents.data<int64_t>()[0];
+  parts.columns = extents.data<int64_t>()[1];
+  parts.word_columns = packed.shape.dim(1);
+  // Its words bound the columns, so nothing below can overflow.
+  if (parts.rows != packed.shape.dim(0) || parts.columns < 1 ||
+      parts.columns > 8 * parts.word_columns) {
+    fail(ErrorKind::corrupt_data, "{}: \"{}\" says [{}, {}], but \"{}\" is {}",
+         source.file_of(packed.name).string(), shape.name, parts.rows, parts.columns, packed.name,
+         to_string(packed.shape));
+  }
+  parts.bits = bits_of(source, packed, parts.columns);
+  const bool known =
+      scale.dtype == DType::f32 || scale.dtype == DType::bf16 || scale.dtype == DType::f16;
+  if (!known || scale.shape.rank() != 2 || scale.shape.dim(0) != parts.rows ||
+      scale.shape.dim(1) < 1 || parts.columns % scale.shape.dim(1) != 0) {
+    fail_part(source, scale, "f32, bf16 or f16 [rows, groups]");
+  }
+  parts.groups = scale.shape.dim(1);
+  if (const TensorInfo* zero = source.find(base + "_zero_point"); zero != nullptr) {
+    const int64_t in_word = 32 / parts.bits;
+    const Shape expected = {(parts.rows + in_word - 1) / in_word, parts.groups};
+    if (zero->dtype != DType::i32 || !(zero->shape == expected)) {
+      fail_part(source, *zero, "i32 " + to_string(expected));
+    }
+    parts.zero = zero->name;
+  }
+  return parts;
+}
+
+std::vector<float> floats_of(const Tensor& tensor) {
+  std::vector<float> values(static_cast<size_t>(tensor.elements()));
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (tensor.dtype() == DType::f32) values[i] = tensor.data<float>()[i];
+    if (tensor.dtype() == DType::bf16) values[i] = to_f32(tensor.data<bf16>()[i]);
+    if (tensor.dtype() == DType::f16) values[i] = to_f32(tensor.data<f16>()[i]);
+  }
+  return values;
+}
+
+// Integer i of a row of packed words, without its offset.
+int unsigned_at(const uint8_t* row, int64_t i, int bits) {
+  return bits == 8 ? row[i] : (row[i / 2] >> (i % 2 * 4)) & 15;
+}
+
+bool is_f16(float value) { return to_f32(to_f16(value)) == value; }
+
+class PackedIntegers final : public TensorSource {
+ public:
+  PackedIntegers(std::shared_ptr<const TensorSource> source,
+                 std::unordered_map<std::string, Parts> weights)
+      : source_(std::move(source)), weights_(std::move(weights)) {
+    std::unordered_set<std::string> own;
+    for (const auto& [name, parts] : weights_) {
+      own.insert({parts.packed, parts.scale, name + "_shape"});
+      if (!parts.zero.empty()) own.insert(parts.zero);
+      TensorInfo info;
+      info.name = name;
+      info.shape = {parts.rows, parts.columns};
+      info.blocks = blocks_of(parts);
+      info.dtype = info.blocks ? DType::f32 : source_->find(parts.scale)->dtype;
+      for (const std::string& part : {parts.packed, parts.scale}) {
+        const TensorInfo* stored = source_->find(part);
+        info.end += stored->end - stored->begin;
+      }
+      tensors_.push_back(std::move(info));
+    }
+    for (const TensorInfo& info : source_->tensors()) {
+      if (!own.contains(info.name)) tensors_.push_back(info);
+    }
+    std::ranges::sort(tensors_, {}, &TensorInfo::name);
+  }
+
+  const std::vector<TensorInfo>& tensors() const override { return tensors_; }
+  const std::filesystem::path& file_of(std::string_view name) const override {
+    const auto found = weights_.find(std::string(name));
+    return source_->file_of(found == weights_.end() ? name : found->second.packed);
+  }
+
+  Tensor tensor(std::string_view name) const override {
+    const auto found = weights_.find(std::string(name));
+    if (found == weights_.end()) return source_->tensor(name);
+    const TensorInfo* info = find(name);
+    CADRE_CHECK(!info->blocks);
+    return elements(found->second, info->dtype);
+  }
+
+  std::span<const std::byte> blocks(std::string_view name) const override {
+    const auto found = weights_.find(std::string(name));
+    if (found == weights_.end()) return source_->blocks(name);
+    const std::lock_guard lock(mutex_);
+    std::vector<std::byte>& made = made_[found->first];
+    if (made.empty()) made = make_blocks(found->second);
+    return made;
+  }
+
+  void release(std::string_view name) const override {
+    const auto found = weights_.find(std::string(name));
+    if (found == weights_.end()) return source_->release(name);
+    {
+      const std::lock_guard lock(mutex_);
+      made_.erase(found->first);
+    }
+    source_->release(found->second.packed);
+    source_->release(found->second.scale);
+  }
+
+ private:
+  // The type that holds the same values, if there is one.
+  std::optional<BlockType> blocks_of(const Parts& parts) const {
+    if (!parts.zero.empty() || parts.columns / parts.groups % kBlock != 0) return std::nullopt;
+    const std::vector<float> scales = floats_of(source_->tensor(parts.scale));
+    if (!std::ranges::all_of(scales, is_f16)) return std::nullopt;
+    return parts.bits == 4 ? BlockType::q4_0 : BlockType::q8_0;
+  }
+
+  std::vector<std::byte> make_blocks(const Parts& parts) const {
+    const Tensor packed = source_->tensor(parts.packed);
+    const std::vector<float> scales = floats_of(source_->tensor(parts.scale));
+    const BlockLayout layout = block_layout(parts.bits == 4 ? BlockType::q4_0 : BlockType::q8_0);
+    const int64_t in_row = parts.columns / kBlock;
+    std::vector<std::byte> blocks(static_cast<size_t>(parts.rows * in_row * layout.bytes));
+    auto* out = reinterpret_cast<uint8_t*>(blocks.data());
+    for (int64_t b = 0; b < parts.rows * in_row; ++b, out += layout.bytes) {
+      const int64_t row = b / in_row;
+      const int64_t first = b % in_row * kBlock;
+      const int64_t group = first / (parts.columns / parts.groups);
+      const f16 scale = to_f16(scales[static_cast<size_t>(row * parts.groups + group)]);
+      std::memcpy(out, &scale, sizeof(scale));
+      const auto* words = static_cast<const uint8_t*>(packed.raw()) + row * parts.word_columns * 4;
+      for (int64_t i = 0; i < kBlock; ++i) {
+        const int q = unsigned_at(words, first + i, parts.bits);
+        if (parts.bits == 8) {
+          out[2 + i] = static_cast<uint8_t>(q - 128);
+        } else {
+          uint8_t& byte = out[2 + i % 16];
+          byte = static_cast<uint8_t>(i < 16 ? q : byte | q << 4);
+        }
+      }
+    }
+    return blocks;
+  }
+
+  Tensor elements(const Parts& parts, DType dtype) const {
+    const Tensor packed = source_->tensor(parts.packed);
+    const std::vector<float> scales = floats_of(source_->tensor(parts.scale));
+    const Tensor zero = parts.zero.empty() ? Tensor() : source_->tensor(parts.zero);
+    const Tensor result = Tensor::empty({parts.rows, parts.columns}, dtype);
+    const int half = 1 << (parts.bits - 1);
+    const int64_t in_word = 32 / parts.bits;
+    for (int64_t row = 0; row < parts.rows; ++row) {
+      const auto* words = static_cast<const uint8_t*>(packed.raw()) + row * parts.word_columns * 4;
+      for (int64_t i = 0; i < parts.columns; ++i) {
+        const int64_t group = i / (parts.columns / parts.groups);
+        int offset = half;
+        if (zero.defined()) {
+          const auto word =
+              static_cast<uint32_t>(zero.data<int32_t>()[row / in_word * parts.groups + group]);
+          offset = static_cast<int>(word >> (row % in_word * parts.bits)) & (2 * half - 1);
+        }
+        const float value = static_cast<float>(unsigned_at(words, i, parts.bits) - offset) *
+                            scales[static_cast<size_t>(row * parts.groups + group)];
+        const int64_t at = row * parts.columns + i;
+        if (dtype == DType::f32) result.data<float>()[at] = value;
+        if (dtype == DType::bf16) result.data<bf16>()[at] = to_bf16(value);
+        if (dtype == DType::f16) result.data<f16>()[at] = to_f16(value);
+      }
+    }
+    return result;
+  }
+
+  std::shared_ptr<const TensorSource> source_;
+  std::unordered_map<std::string, Parts> weights_;
+  std::vector<TensorInfo> tensors_;
+  mutable std::mutex mutex_;  // guards made_
+  mutable std::unordered_map<std::string, std::vector<std::byte>> made_;
+};
+
+}  // namespace
+
+std::shared_ptr<const TensorSource> with_packed_integers(
+    std::shared_ptr<const TensorSource> source) {
+  std::unordered_map<std::string, Parts> weights;
+  for (const TensorInfo& info : source->tensors()) {
+    if (!info.name.ends_with(kPacked)) continue;
+    weights.emplace(info.name.substr(0, info.name.size() - kPacked.size()),
+                    parts_of(*source, info));
+  }
+  if (weights.empty()) return source;
+  return std::make_shared<const PackedIntegers>(std::move(source), std::move(weights));
+}
+
+std::vector<std::byte> pack_integers(std::span<const int8_t> quants, int64_t width, int bits) {
+  CADRE_CHECK(bits == 4 || bits == 8);
+  const int64_t rows = static_cast<int64_t>(quants.size()) / width;
+  const int64_t in_word = 32 / bits;
+  const int64_t row_bytes = (width + in_word - 1) / in_word * 4;
+  std::vector<std::byte> bytes(static_cast<size_t>(rows * row_bytes));
+  for (int64_t row = 0; row < rows; ++row) {
+    auto* out = reinterpret_cast<uint8_t*>(bytes.data()) + row * row_bytes;
+    for (int64_t i = 0; i < width; ++i) {
+      const int q = quants[static_cast<size_t>(row * width + i)] + (1 << (bits - 1));
+      if (bits == 8) {
+        out[i] = static_cast<uint8_t>(q);
+      } else {
+        out[i / 2] = static_cast<uint8_t>(out[i / 2] | q << (i % 2 * 4));
+      }
+    }
+  }
+  return bytes;
+}
+
+}  // namespace cadre::io
