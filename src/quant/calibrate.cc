@@ -118,8 +118,9 @@ Importance calibrate(Context& ctx, const model::Decoder& decoder, std::span<cons
   }
   for (int64_t p = 0; p < parameters.size(); ++p) {
     const model::ParameterSpec& parameter = parameters.specs()[static_cast<size_t>(p)];
-    if (!can_round(parameter) || parameter.kind == model::ParameterKind::embedding) continue;
-    if (importance.of(p).matrices > 0) continue;
+    for (double& sum : importance.of(p).squares) sum = static_cast<float>(sum);
+    const bool looked_up = parameter.kind == model::ParameterKind::embedding;
+    if (!can_round(parameter) || looked_up || importance.of(p).matrices > 0) continue;
     fail(ErrorKind::unsupported, "{}: its inputs cannot be observed, for it is in few bits already",
          parameter.name);
   }

@@ -15,11 +15,11 @@ struct CalibrationOptions {
 };
 
 // Windows of `context` tokens follow one another without overlap. Sums are in f64, each in the
-// order of the tokens, so they do not depend on the number of threads. An embedding is not given
-// inputs unless it is the head as well: rows that tokens pick have no columns that matter more.
-// `progress` (may be empty) gets the tokens done. Throws
-// Error(invalid_input) without tokens or for a context outside the model's, Error(unsupported) for
-// weights that are in few bits already.
+// order of the tokens, so they do not depend on the number of threads; in the end they are rounded
+// to f32, as files keep them. An embedding is not given inputs unless it is the head as well: rows
+// that tokens pick have no columns that matter more. `progress` (may be empty) gets the tokens
+// done. Throws Error(invalid_input) without tokens or for a context outside the model's, and
+// Error(unsupported) for weights that are in few bits already.
 Importance calibrate(Context& ctx, const model::Decoder& decoder, std::span<const int32_t> tokens,
                      const CalibrationOptions& options,
                      const std::function<void(int64_t)>& progress);

@@ -62,8 +62,8 @@ void choose_types(Context& ctx, const model::Weights& weights, const Importance&
       const auto errors = sample_errors(ctx, weights, importance, tensor, types[t], kSample);
       for (size_t c = 0; c < types[t].size(); ++c) {
         const double relative = errors[c].relative();
-        choices[t].push_back(
-            {tensor.bytes_as(types[t][c]), group_weight(tensor.group) * relative * relative});
+        choices[t].push_back({tensor.bytes_as(types[t][c]),
+                              tensor_weight(tensor, num_layers) * relative * relative});
       }
     }
     if (progress) progress(static_cast<int64_t>(t) + 1);

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "core/base/file.h"
 #include "core/io/gguf_writer.h"
 #include "quant/calibrate.h"
