@@ -182,12 +182,12 @@ void run_one(Context& ctx, const Options& options, Loaded& loaded,
     print_text(piece);
     flush_output();
   };
-  show(beginning);
-  text.clear();
   infer::EngineOptions engine = options.engine;
   engine.max_sequences = 1;
   loaded.generate.prefill_chunk = engine.step_tokens;
   infer::Session session(*loaded.model.decoder, engine, loaded.draft_decoder());
+  show(beginning);
+  text.clear();
   std::signal(SIGINT, [](int) { interrupted = 1; });
   infer::GenerateResult result = session.generate(ctx, prompt, loaded.generate, [&](int32_t token) {
     if (stream) {
@@ -318,6 +318,7 @@ void setup_generate(CLI::App& app) {
       "  cadre generate model/ -p 'Q: 2+2? A:' --stop 'Q:' --min-p 0.1 --repeat-penalty 1.1\n"
       "  cadre generate model/ --prompts questions.jsonl --parallel 32 --cache-type int8 > "
       "out.jsonl\n"
+      "  cadre generate model/ -p 'Once' --sinks 4 --attention-window 1020 -n 100000 --ignore-eos\n"
       "  cadre generate model/ -p 'Once' --lookup 8 --draft small-model/\n"
       "  cadre generate model/ --prompt-tokens 12,7,9 --temperature 0 --json");
   app.callback([options, &app] { run(*options, app); });

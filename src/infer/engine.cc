@@ -10,6 +10,7 @@ namespace cadre::infer {
 namespace {
 
 constexpr int64_t kTile = ops::kAttentionTile;
+constexpr int64_t kMaxTokens = 1'000'000'000;  // of a cache
 
 // What a token takes in all layers together.
 int64_t bytes_per_token(const model::ModelSpec& spec, DType compute, CacheType type) {
@@ -26,7 +27,8 @@ int64_t bytes_per_token(const model::ModelSpec& spec, DType compute, CacheType t
 CacheOptions cache_options(const model::Decoder& decoder, const EngineOptions& options) {
   check_interval("engine", "parallel", static_cast<double>(options.max_sequences), {1, 1e6});
   check_interval("engine", "step_tokens", static_cast<double>(options.step_tokens), {1, 1e6});
-  check_interval("engine", "cache_tokens", static_cast<double>(options.cache_tokens), {0, 1e9});
+  check_interval("engine", "cache_tokens", static_cast<double>(options.cache_tokens),
+                 {0, static_cast<double>(kMaxTokens)});
   const model::ModelSpec& spec = decoder.spec();
   CacheOptions cache = {.num_tokens = options.cache_tokens,
                         .max_sequences = options.max_sequences,
@@ -42,7 +44,8 @@ CacheOptions cache_options(const model::Decoder& decoder, const EngineOptions& o
     // A page or two more, for what is copied while its source is kept.
     const int64_t one =
         std::max(spec.max_positions, options.sinks + options.attention_window) + 2 * kTile;
-    cache.num_tokens = std::max(one, std::min(half / bytes, one * options.max_sequences));
+    cache.num_tokens =
+        std::max(one, std::min({half / bytes, one * options.max_sequences, kMaxTokens}));
   }
   return cache;
 }
@@ -200,9 +203,9 @@ Tensor Engine::forward(Context& ctx, const std::vector<ScheduledTokens>& plan) {
 }
 
 std::span<const Event> Engine::step(Context& ctx) {
+  if (lookup_ > 0 || draft_) make_drafts(ctx);
   events_.clear();
   events_.swap(pending_);
-  if (lookup_ > 0 || draft_) make_drafts(ctx);
   const std::vector<ScheduledTokens>& plan = scheduler_.plan(ctx);
   if (plan.empty()) return events_;
   ++statistics_.steps;

@@ -96,7 +96,8 @@ class Engine {
   bool idle() const;
   // One pass of the model over tokens of many sequences. Events come in the order of rank, those of
   // one answer in order; they are valid until the next call. An error in the pass ends the answers
-  // in it, with an event that has the error.
+  // in it, with an event that has the error; one of the draft model is thrown, and the engine can
+  // go on.
   std::span<const Event> step(Context& ctx);
 
   EngineStatistics statistics() const;
