@@ -6,8 +6,8 @@
 namespace cadre::train {
 namespace {
 
-// Four streams of this many elements fit in a first- or second-level cache.
-constexpr int64_t kBlock = 1 << 14;
+// Long enough that fetching ahead, which begins anew with each block, is seldom waited for.
+constexpr int64_t kBlock = 1 << 16;
 
 }  // namespace
 

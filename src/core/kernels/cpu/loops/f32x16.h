@@ -64,6 +64,15 @@ struct F32x16 {
   void store(f16* p, All) const { _mm256_storeu_epi16(p, narrow_f16()); }
   void store(f16* p, First part) const { _mm256_mask_storeu_epi16(p, part.mask, narrow_f16()); }
 
+  // Two registers as one aligned line of bf16 that is not kept in the caches. Such stores are seen
+  // by other threads in order only after end_stores_past_caches().
+  static void store_past_caches(bf16* p, F32x16 low, F32x16 high) {
+    const __m512i line =
+        _mm512_inserti64x4(_mm512_castsi256_si512(low.narrow_bf16()), high.narrow_bf16(), 1);
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(p), line);
+  }
+  static void end_stores_past_caches() { _mm_sfence(); }
+
   friend F32x16 operator+(F32x16 a, F32x16 b) { return {_mm512_add_ps(a.lanes, b.lanes)}; }
   friend F32x16 operator-(F32x16 a, F32x16 b) { return {_mm512_sub_ps(a.lanes, b.lanes)}; }
   friend F32x16 operator*(F32x16 a, F32x16 b) { return {_mm512_mul_ps(a.lanes, b.lanes)}; }

@@ -62,6 +62,13 @@ struct F32x8 {
   void store(f16* p, All) const { store_halves(p, narrow_f16()); }
   void store(f16* p, First part) const { store_halves(p, narrow_f16(), part.count); }
 
+  // Half of an aligned line; two that follow each other fill it.
+  static void store_past_caches(bf16* p, F32x8 low, F32x8 high) {
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(p),
+                        _mm256_set_m128i(high.narrow_bf16(), low.narrow_bf16()));
+  }
+  static void end_stores_past_caches() { _mm_sfence(); }
+
   friend F32x8 operator+(F32x8 a, F32x8 b) { return {_mm256_add_ps(a.lanes, b.lanes)}; }
   friend F32x8 operator-(F32x8 a, F32x8 b) { return {_mm256_sub_ps(a.lanes, b.lanes)}; }
   friend F32x8 operator*(F32x8 a, F32x8 b) { return {_mm256_mul_ps(a.lanes, b.lanes)}; }
