@@ -90,6 +90,16 @@ TEST_CASE("packed integers: values are those of compressed-tensors, as blocks wh
   }
 }
 
+TEST_CASE("packed integers: scales that no block can hold are refused when they are needed") {
+  const ScratchFolder folder;
+  Tensors tensors = case_of("int4");
+  const Tensor scale = Tensor::zeros({5, 3}, DType::bf16);
+  scale.data<bf16>()[4] = to_bf16(1e6f);
+  tensors["int4_scale"] = scale;
+  const auto source = open(folder, tensors);
+  CHECK(contains(error_of(ErrorKind::unsupported, [&] { source->blocks("int4"); }), "65504"));
+}
+
 TEST_CASE("packed integers: packing gives the words of compressed-tensors") {
   for (const std::string name : {"int4", "int4_row", "int8"}) {
     CAPTURE(name);
