@@ -144,33 +144,28 @@ TEST_CASE("quantise: a target is met within a hundredth, and more bytes never lo
   int64_t elements = 0;
   for (const quant::OutputTensor& tensor : plain) elements += tensor.shape.elements();
   double last = 1e300;
-  for (const double bits : {4.2, 4.6, 5.2, 6.0}) {
+  for (const double bits : {4.6, 6.0}) {
     CAPTURE(bits);
     auto tensors = plain;
-    std::vector<bool> fixed(tensors.size(), false);
+    // What is given a format by name keeps it.
+    const std::vector<bool> fixed = quant::apply_patterns({"output.weight=q8_0"}, tensors);
     const auto budget = static_cast<int64_t>(bits * static_cast<double>(elements) / 8.0);
     quant::choose_types(c.machine.ctx, *c.weights, *c.importance, fixed, 2, budget, tensors, {});
     CHECK(total_bytes(tensors) <= budget);
     CHECK(static_cast<double>(total_bytes(tensors)) >= 0.99 * static_cast<double>(budget));
     double error = 0.0;
     for (const quant::OutputTensor& tensor : tensors) {
+      if (tensor.name == "output.weight") CHECK(tensor.format() == "q8_0");
       if (tensor.group == quant::TensorGroup::kept) continue;
       const io::StoredType types[] = {tensor.type};
       const double relative =
-          quant::sample_errors(c.machine.ctx, *c.weights, *c.importance, tensor, types, 1 << 20)
+          quant::sample_errors(c.machine.ctx, *c.weights, *c.importance, tensor, types, 1 << 14)
               .front()
               .relative();
       error += quant::tensor_weight(tensor, 2) * relative * relative;
     }
     CHECK(error < last);
     last = error;
-  }
-  auto tensors = plain;
-  const std::vector<bool> fixed = quant::apply_patterns({"output.weight=q8_0"}, tensors);
-  quant::choose_types(c.machine.ctx, *c.weights, *c.importance, fixed, 2, elements * 4 / 8, tensors,
-                      {});
-  for (const quant::OutputTensor& tensor : tensors) {
-    if (tensor.name == "output.weight") CHECK(quant::format_name(tensor.type) == "q8_0");
   }
 }
 
