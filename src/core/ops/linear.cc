@@ -118,27 +118,49 @@ Tensor linear(Context& ctx, const Tensor& x, const Tensor& weight, DType dtype) 
                        {.in = x.dim(1), .out = weight.dim(0), .groups = {{0, x.dim(0), 0}}});
 }
 
-Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight,
-                      const GroupOffsets& offsets) {
+namespace {
+
+void expect_groups(const Tensor& x, const Tensor& weight, const std::vector<int64_t>& ends,
+                   int64_t count) {
   expect_activation(x, "grouped_linear: x");
   expect_rank(x, 2, "grouped_linear: x");
   expect_rank(weight, 3, "grouped_linear: weight");
   expect_shape(weight, {weight.dim(0), weight.dim(1), x.dim(1)}, "grouped_linear: weight");
   expect_dtype(weight, x.dtype(), "grouped_linear: weight");
-  const std::vector<int64_t>& ends = *offsets;
-  bool valid = static_cast<int64_t>(ends.size()) == weight.dim(0) + 1 && ends.front() == 0 &&
+  bool valid = static_cast<int64_t>(ends.size()) == count + 1 && ends.front() == 0 &&
                ends.back() == x.dim(0);
   for (size_t e = 1; valid && e < ends.size(); ++e) valid = ends[e - 1] <= ends[e];
   if (!valid) {
     fail(ErrorKind::invalid_input,
          "grouped_linear: {} offsets, expected {} in ascending order from 0 to {}", ends.size(),
-         weight.dim(0) + 1, x.dim(0));
+         count + 1, x.dim(0));
   }
+}
+
+}  // namespace
+
+Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight,
+                      const GroupOffsets& offsets) {
+  const std::vector<int64_t>& ends = *offsets;
+  expect_groups(x, weight, ends, weight.rank() == 3 ? weight.dim(0) : 0);
   if (ctx.observer() != nullptr) ctx.observer()->saw(weight, x, ends);
   Products products = {.in = x.dim(1), .out = weight.dim(1), .groups = {}};
   for (int64_t e = 0; e < weight.dim(0); ++e) {
     const int64_t begin = ends[static_cast<size_t>(e)];
     products.groups.push_back({begin, ends[static_cast<size_t>(e) + 1] - begin, e});
+  }
+  return linear_groups(ctx, x, weight, x.dtype(), std::move(products));
+}
+
+Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight,
+                      const GroupOffsets& offsets, std::span<const int64_t> matrices) {
+  const std::vector<int64_t>& ends = *offsets;
+  expect_groups(x, weight, ends, static_cast<int64_t>(matrices.size()));
+  CADRE_CHECK(!ctx.recording());
+  Products products = {.in = x.dim(1), .out = weight.dim(1), .groups = {}};
+  for (size_t g = 0; g < matrices.size(); ++g) {
+    CADRE_CHECK(0 <= matrices[g] && matrices[g] < weight.dim(0));
+    products.groups.push_back({ends[g], ends[g + 1] - ends[g], matrices[g]});
   }
   return linear_groups(ctx, x, weight, x.dtype(), std::move(products));
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/ops/context.h"
@@ -20,5 +21,9 @@ Tensor linear(Context& ctx, const Tensor& x, const Tensor& weight, DType dtype);
 using GroupOffsets = std::shared_ptr<const std::vector<int64_t>>;  // E + 1 ascending, from 0 to M
 Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight,
                       const GroupOffsets& offsets);
+// The same where group g meets weight matrices[g] of the stack, of which any number may be there:
+// [S, O, K]. Not recorded: it throws Error(internal) if there is a tape, or for a matrix outside.
+Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight,
+                      const GroupOffsets& offsets, std::span<const int64_t> matrices);
 
 }  // namespace cadre::ops

@@ -81,12 +81,21 @@ Tensor multiply(Context& ctx, const LinearInput& x, const PackedMatrix& w,
 }  // namespace
 
 int64_t Weight::count() const {
+  if (slots) return static_cast<int64_t>(slots->size());
   if (packed.defined()) return packed.count;
   return dense.rank() == 3 ? dense.dim(0) : 1;
 }
 
 int64_t Weight::rows() const {
   return packed.defined() ? packed.rows : dense.dim(dense.rank() - 2);
+}
+
+int64_t Weight::bytes() const { return packed.defined() ? packed.bytes() : dense.bytes(); }
+
+int64_t Weight::matrix_bytes() const {
+  if (packed.defined()) return packed.matrix_bytes();
+  return dense.rank() == 3 ? dense.dim(1) * dense.dim(2) * dtype_size(dense.dtype())
+                           : dense.bytes();
 }
 
 LinearInput linear_input(Context& ctx, const Tensor& x, std::span<const Weight* const> weights) {
@@ -129,13 +138,18 @@ Tensor linear(Context& ctx, const LinearInput& x, const Weight& weight, DType dt
 
 Tensor grouped_linear(Context& ctx, const LinearInput& x, const Weight& weight,
                       const GroupOffsets& offsets) {
-  if (!weight.packed.defined()) return grouped_linear(ctx, x.x, weight.dense, offsets);
+  if (!weight.packed.defined()) {
+    return weight.slots ? grouped_linear(ctx, x.x, weight.dense, offsets, *weight.slots)
+                        : grouped_linear(ctx, x.x, weight.dense, offsets);
+  }
   const std::vector<int64_t>& ends = *offsets;
-  CADRE_CHECK(static_cast<int64_t>(ends.size()) == weight.packed.count + 1);
+  CADRE_CHECK(static_cast<int64_t>(ends.size()) == weight.count() + 1);
   std::vector<Group> groups;
-  for (int64_t e = 0; e < weight.packed.count; ++e) {
+  for (int64_t e = 0; e < weight.count(); ++e) {
     const int64_t begin = ends[static_cast<size_t>(e)];
-    groups.push_back({begin, ends[static_cast<size_t>(e) + 1] - begin, e});
+    const int64_t matrix = weight.slots ? (*weight.slots)[static_cast<size_t>(e)] : e;
+    CADRE_CHECK(0 <= matrix && matrix < weight.packed.count);
+    groups.push_back({begin, ends[static_cast<size_t>(e) + 1] - begin, matrix});
   }
   return multiply(ctx, x, weight.packed, groups, DType::f32);
 }

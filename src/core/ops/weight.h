@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
+#include <vector>
 
 #include "core/base/range.h"
 #include "core/ops/cross_entropy.h"
@@ -14,15 +16,20 @@
 
 namespace cadre::ops {
 
-// One of the two is defined. Dense: [M, K], or [E, M, K] for experts. Packed weights are for
-// inference: they have no derivative.
+// One of dense and packed is defined. Dense: [M, K], or [E, M, K] for experts. Packed weights are
+// for inference: they have no derivative.
 struct Weight {
   Tensor dense;
   PackedMatrix packed;
+  // With it the stack above holds some experts in any order, and matrix e of the weight is matrix
+  // (*slots)[e] of the stack. For inference too.
+  std::shared_ptr<const std::vector<int64_t>> slots = nullptr;
 
   bool defined() const { return dense.defined() || packed.defined(); }
-  int64_t count() const;  // E, or 1
-  int64_t rows() const;   // M
+  int64_t count() const;         // E, or 1
+  int64_t rows() const;          // M
+  int64_t bytes() const;         // of the memory that it holds
+  int64_t matrix_bytes() const;  // of one matrix
 };
 
 // Activations on their way into linear layers: x if any of them is dense, and x in 8 bits if any is
@@ -44,6 +51,7 @@ LinearInput linear_input(Context& ctx, const Tensor& x, const Weight& weight);
 Tensor linear(Context& ctx, const LinearInput& x, const Weight& weight, DType dtype);
 
 // Rows [offsets[e], offsets[e + 1]) of x meet matrix e; y is in inner_type(weight, type of x).
+// Throws Error(internal) for a slot outside the stack.
 Tensor grouped_linear(Context& ctx, const LinearInput& x, const Weight& weight,
                       const GroupOffsets& offsets);
 
@@ -73,14 +81,24 @@ struct BlockRows {
   int64_t row_bytes;
 };
 
+// Memory for [count, rows, k], uninitialised. k is of whole blocks.
+PackedMatrix empty_packed(Context& ctx, PackedFormat format, int64_t count, int64_t rows,
+                          int64_t k);
+
 // Packs [count, rows, k] on all threads. The pieces lie end to end in that order.
 PackedMatrix pack(Context& ctx, PackedFormat format, int64_t count, int64_t rows, int64_t k,
                   std::span<const BlockRows> pieces);
+// The same into matrices [begin, end) of a stack that is there.
+void pack_into(Context& ctx, const PackedMatrix& stack, Range matrices,
+               std::span<const BlockRows> pieces);
 
 // The same of values, rounded to blocks: as quantise() in blocks.h does where it knows the type,
 // else by search (core/kernels/round_blocks.h), which takes its time. `read` gives rows
 // [begin, end) of the count * rows, k values each, in f32; it is called on this thread, in order.
 PackedMatrix pack_values(Context& ctx, PackedFormat format, int64_t count, int64_t rows, int64_t k,
                          const std::function<void(Range rows, float* values)>& read);
+// The same into matrices [begin, end) of a stack that is there; rows count from the first of them.
+void pack_values_into(Context& ctx, const PackedMatrix& stack, Range matrices,
+                      const std::function<void(Range rows, float* values)>& read);
 
 }  // namespace cadre::ops

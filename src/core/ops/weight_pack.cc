@@ -13,13 +13,6 @@ namespace {
 // Values that pack_values() asks for at a time.
 constexpr int64_t kChunkBytes = 32 << 20;
 
-PackedMatrix room(Context& ctx, PackedFormat format, int64_t count, int64_t rows, int64_t k) {
-  CADRE_CHECK(k % packed_block_size(format) == 0);
-  PackedMatrix matrix = {format, count, rows, k, nullptr};
-  matrix.storage = ctx.allocator().allocate(matrix.bytes());
-  return matrix;
-}
-
 int64_t row_bytes(PackedFormat format, int64_t k) {
   const BlockLayout layout = block_layout(block_type(format));
   return k / layout.elements * layout.bytes;
@@ -49,10 +42,27 @@ class RowFinder {
 
 }  // namespace
 
+PackedMatrix empty_packed(Context& ctx, PackedFormat format, int64_t count, int64_t rows,
+                          int64_t k) {
+  CADRE_CHECK(k % packed_block_size(format) == 0);
+  PackedMatrix matrix = {format, count, rows, k, nullptr};
+  matrix.storage = ctx.allocator().allocate(matrix.bytes());
+  return matrix;
+}
+
 PackedMatrix pack(Context& ctx, PackedFormat format, int64_t count, int64_t rows, int64_t k,
                   std::span<const BlockRows> pieces) {
-  const PackedMatrix matrix = room(ctx, format, count, rows, k);
-  const int64_t bytes = row_bytes(format, k);
+  const PackedMatrix matrix = empty_packed(ctx, format, count, rows, k);
+  pack_into(ctx, matrix, {0, count}, pieces);
+  return matrix;
+}
+
+void pack_into(Context& ctx, const PackedMatrix& stack, Range matrices,
+               std::span<const BlockRows> pieces) {
+  CADRE_CHECK(0 <= matrices.begin && matrices.end <= stack.count);
+  const int64_t count = matrices.size();
+  const int64_t rows = stack.rows;
+  const int64_t bytes = row_bytes(stack.format, stack.k);
   for (const BlockRows& piece : pieces) CADRE_CHECK(piece.row_bytes == bytes);
   const RowFinder finder(pieces);
   CADRE_CHECK(finder.rows() == count * rows);
@@ -70,20 +80,29 @@ PackedMatrix pack(Context& ctx, PackedFormat format, int64_t count, int64_t rows
     }
     ctx.kernels().pack_rows({.blocks = blocks,
                              .row_bytes = bytes,
-                             .format = format,
+                             .format = stack.format,
                              .rows = height,
-                             .k = k,
-                             .tile = matrix.tile(i / tiles, i % tiles)});
+                             .k = stack.k,
+                             .tile = stack.tile(matrices.begin + i / tiles, i % tiles)});
   });
-  return matrix;
 }
 
 PackedMatrix pack_values(Context& ctx, PackedFormat format, int64_t count, int64_t rows, int64_t k,
                          const std::function<void(Range rows, float* values)>& read) {
-  const PackedMatrix matrix = room(ctx, format, count, rows, k);
-  const BlockType type = block_type(format);
-  const int64_t bytes = row_bytes(format, k);
-  const int64_t blocks = k / packed_block_size(format);
+  const PackedMatrix matrix = empty_packed(ctx, format, count, rows, k);
+  pack_values_into(ctx, matrix, {0, count}, read);
+  return matrix;
+}
+
+void pack_values_into(Context& ctx, const PackedMatrix& stack, Range matrices,
+                      const std::function<void(Range rows, float* values)>& read) {
+  CADRE_CHECK(0 <= matrices.begin && matrices.end <= stack.count);
+  const int64_t count = matrices.size();
+  const int64_t rows = stack.rows;
+  const int64_t k = stack.k;
+  const BlockType type = block_type(stack.format);
+  const int64_t bytes = row_bytes(stack.format, k);
+  const int64_t blocks = k / packed_block_size(stack.format);
   const int64_t tiles = packed_tiles(rows);
   const int64_t step = std::clamp<int64_t>(kChunkBytes / (kPackedRows * k * 4), 1, count * tiles);
   const Tensor values = ctx.empty({step * kPackedRows, k}, DType::f32);
@@ -113,13 +132,12 @@ PackedMatrix pack_values(Context& ctx, PackedFormat format, int64_t count, int64
       }
       ctx.kernels().pack_rows({.blocks = scratch,
                                .row_bytes = bytes,
-                               .format = format,
+                               .format = stack.format,
                                .rows = height,
                                .k = k,
-                               .tile = matrix.tile(tile / tiles, tile % tiles)});
+                               .tile = stack.tile(matrices.begin + tile / tiles, tile % tiles)});
     });
   }
-  return matrix;
 }
 
 }  // namespace cadre::ops

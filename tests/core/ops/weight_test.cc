@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "core/kernels/quantise.h"
@@ -136,6 +137,83 @@ TEST_CASE("packed linear: bits depend on neither threads, nor table, nor the row
       CHECK(same_bits(gathered.minimums.slice(2, 3), input.minimums.slice(89, 90)));
     }
   }
+}
+
+TEST_CASE("grouped_linear: matrices in any slots of a stack give the bits of matrices in order") {
+  Machine machine(kernels::choose_table(detect_cpu_features(), "auto"), 2);
+  Context& ctx = machine.ctx;
+  const int64_t k = 256, rows = 40, count = 5;
+  const Blocks blocks(PackedFormat::q8_0, count, rows, k, 7);
+  const Weight packed = {.dense = {},
+                         .packed = pack(ctx, PackedFormat::q8_0, count, rows, k, blocks.pieces())};
+  const Weight dense = {.dense = blocks.values, .packed = {}};
+  const Tensor x = random_tensor({30, k}, DType::f32, 8);
+  const auto ends =
+      std::make_shared<const std::vector<int64_t>>(std::vector<int64_t>{0, 3, 3, 11, 12, 30});
+  // Experts 4, 2, 0 of the five, and what their rows make of them.
+  const std::vector<int64_t> chosen = {4, 2, 0};
+  const auto slots = std::make_shared<const std::vector<int64_t>>(std::vector<int64_t>{1, 3, 0});
+  Weight some_packed = {
+      .dense = {}, .packed = empty_packed(ctx, PackedFormat::q8_0, 4, rows, k), .slots = slots};
+  Weight some_dense = {.dense = ctx.empty({4, rows, k}, DType::f32), .packed = {}, .slots = slots};
+  std::vector<int64_t> some_ends = {0};
+  const Tensor some_x = ctx.empty({18 + 8 + 3, k}, DType::f32);
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    const int64_t e = chosen[i];
+    const int64_t slot = (*slots)[i];
+    const int64_t bytes = rows * blocks.row_bytes;
+    const BlockRows piece = {blocks.bytes.data() + e * bytes, rows, blocks.row_bytes};
+    if (i % 2 == 0) {
+      pack_into(ctx, some_packed.packed, {slot, slot + 1}, {&piece, 1});
+    } else {
+      // The values of q8_0 blocks with their own scales do not always round to the same blocks, so
+      // the matrix is copied.
+      std::memcpy(some_packed.packed.tile(slot, 0), packed.packed.tile(e, 0),
+                  static_cast<size_t>(packed.matrix_bytes()));
+    }
+    std::memcpy(some_dense.dense.slice(slot, slot + 1).raw(), blocks.values.slice(e, e + 1).raw(),
+                static_cast<size_t>(dense.matrix_bytes()));
+    const auto at = static_cast<size_t>(e);
+    const int64_t own = (*ends)[at + 1] - (*ends)[at];
+    const int64_t begin = some_ends.back();
+    std::memcpy(some_x.slice(begin, begin + own).raw(), x.slice((*ends)[at], (*ends)[at + 1]).raw(),
+                static_cast<size_t>(own * k * 4));
+    some_ends.push_back(begin + own);
+  }
+  CHECK(some_packed.count() == 3);
+  CHECK(some_dense.matrix_bytes() == rows * k * 4);
+  CHECK(some_packed.bytes() == 4 * some_packed.matrix_bytes());
+  const auto own_ends = std::make_shared<const std::vector<int64_t>>(some_ends);
+  for (const bool is_packed : {true, false}) {
+    CAPTURE(is_packed);
+    const Weight& whole = is_packed ? packed : dense;
+    const Weight& some = is_packed ? some_packed : some_dense;
+    const Tensor want = grouped_linear(ctx, linear_input(ctx, x, whole), whole, ends);
+    const Tensor got = grouped_linear(ctx, linear_input(ctx, some_x, some), some, own_ends);
+    for (size_t i = 0; i < chosen.size(); ++i) {
+      const auto at = static_cast<size_t>(chosen[i]);
+      CHECK(same_bits(got.slice(some_ends[i], some_ends[i + 1]),
+                      want.slice((*ends)[at], (*ends)[at + 1])));
+    }
+    Weight wrong = some;
+    wrong.slots = std::make_shared<const std::vector<int64_t>>(std::vector<int64_t>{1, 4, 0});
+    CHECK_THROWS_AS(grouped_linear(ctx, linear_input(ctx, some_x, wrong), wrong, own_ends), Error);
+  }
+}
+
+TEST_CASE("pack_values_into: a matrix among others is that of a stack of one") {
+  Machine machine(kernels::choose_table(detect_cpu_features(), "auto"), 2);
+  Context& ctx = machine.ctx;
+  const Tensor values = random_tensor({37, 128}, DType::f32, 9);
+  const auto read = [&](Range rows, float* to) {
+    std::memcpy(to, values.data<float>() + rows.begin * 128,
+                static_cast<size_t>(rows.size() * 128 * 4));
+  };
+  const PackedMatrix alone = pack_values(ctx, PackedFormat::q4_0, 1, 37, 128, read);
+  const PackedMatrix stack = empty_packed(ctx, PackedFormat::q4_0, 3, 37, 128);
+  pack_values_into(ctx, stack, {1, 2}, read);
+  CHECK(std::memcmp(alone.tile(0, 0), stack.tile(1, 0),
+                    static_cast<size_t>(alone.matrix_bytes())) == 0);
 }
 
 }  // namespace
