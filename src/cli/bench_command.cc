@@ -64,6 +64,7 @@ void setup_bench(CLI::App& app) {
   add_examples(app,
                "  cadre bench --roofline\n"
                "  cadre bench olmoe-q8_0.gguf -p 512 -n 128 -b 1,8,32 -d 0,4096\n"
+               "  cadre bench mixtral-q4_k.gguf --memory 8G -n 64\n"
                "  cadre bench --random OLMoE-1B-7B-0924/config.json --weights q4_0 --json\n"
                "  cadre bench train --json\n"
                "  cadre bench moe --threads 1");

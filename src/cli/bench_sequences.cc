@@ -16,10 +16,15 @@ model::LoadedModel make_model(Context& ctx, const BenchModelOptions& options) {
     fail(ErrorKind::invalid_input, "bench: expected either a model or --random CONFIG");
   }
   if (!options.random.empty()) {
+    if (options.load.memory > 0) {
+      fail(ErrorKind::invalid_input, "bench: --memory needs a stored model to read from");
+    }
     const model::ModelSpec spec = model::read_spec(options.random);
     model::LoadOptions load;
     model::set_weight_format(options.load.weights, load);
     if (options.load.dtype != "auto") load.compute = *dtype_from_name(options.load.dtype);
+    load.routing.active_experts = options.load.active_experts;
+    load.routing.threshold = options.load.expert_threshold;
     return model::random_model(ctx, spec, load, /*seed=*/1);
   }
   const std::filesystem::path place = find_model(options.model);

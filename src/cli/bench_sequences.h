@@ -8,6 +8,7 @@
 #include "cli/model_input.h"
 #include "cli/runtime.h"
 #include "infer/cache_step.h"
+#include "model/expert_cache.h"
 #include "model/pass_cost.h"
 
 namespace cadre::cli {
@@ -41,6 +42,8 @@ class BenchSequences {
   std::string name() const { return model_.decoder->spec().architecture; }
   int64_t num_parameters() const;
   int64_t weight_bytes() const { return model_.parameters->bytes(); }
+  // Null if all experts are in memory.
+  model::ExpertCache* experts() const { return model_.experts.get(); }
 
   // Forgets all and reads `depth` random tokens for each of `batch` sequences.
   void reset(int64_t batch, int64_t depth);

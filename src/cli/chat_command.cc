@@ -13,6 +13,7 @@
 #include "cli/chat_session.h"
 #include "cli/command.h"
 #include "cli/constraint_input.h"
+#include "cli/expert_report.h"
 #include "cli/flags.h"
 #include "cli/input.h"
 #include "cli/model_input.h"
@@ -106,6 +107,7 @@ void run(const Options& options, const CLI::App& app) {
   } else {
     answer_lines(options, session);
   }
+  report_experts(loaded);
 }
 
 }  // namespace

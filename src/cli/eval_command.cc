@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cli/command.h"
+#include "cli/expert_report.h"
 #include "cli/flags.h"
 #include "cli/human.h"
 #include "cli/input.h"
@@ -54,6 +55,7 @@ void run_perplexity(const Options& options) {
         .set("bits_per_byte", result.bits_per_byte)
         .set("tokens", result.num_tokens)
         .set("bytes", static_cast<int64_t>(text.size()));
+    if (loaded.experts) json.set("experts", experts_json(loaded.experts->statistics()));
     print("{}\n", json.dump());
     return;
   }
@@ -62,6 +64,7 @@ void run_perplexity(const Options& options) {
   print("bits per byte  {:.4f}\n", result.bits_per_byte);
   print("text           {} tokens, {} bytes\n", grouped(result.num_tokens),
         grouped(static_cast<int64_t>(text.size())));
+  report_experts(loaded);
 }
 
 void setup_perplexity(CLI::App& app) {
@@ -81,6 +84,8 @@ void setup_perplexity(CLI::App& app) {
   add_json_flag(app, options->json);
   add_examples(app,
                "  cadre eval perplexity runs/quickstart --text notes.txt\n"
+               "  cadre eval perplexity large.gguf --memory 8G --text notes.txt\n"
+               "  cadre eval perplexity model/ --active-experts 4 --text notes.txt\n"
                "  cadre eval perplexity model/ --text - --context 512 --stride 256 --json < a.txt");
   app.callback([options] { run_perplexity(*options); });
 }

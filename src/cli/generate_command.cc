@@ -9,6 +9,8 @@
 #include "cli/chat_model.h"
 #include "cli/command.h"
 #include "cli/constraint_input.h"
+#include "cli/expert_report.h"
+#include "cli/expert_trace.h"
 #include "cli/flags.h"
 #include "cli/generate_many.h"
 #include "cli/input.h"
@@ -34,6 +36,8 @@ struct Options {
   std::string system;
   std::string chat_template;
   ModelOptions load;
+  std::string trace_experts;
+  bool expert_counts = false;
   int64_t max_tokens = 128;
   std::vector<std::string> stop;
   int64_t logprobs = -1;
@@ -110,6 +114,7 @@ struct Loaded {
   std::filesystem::path place;
   std::optional<text::Tokenizer> tokenizer;
   model::ModelSpec spec;
+  std::optional<ExpertTrace> trace;  // before the model, which tells it
   infer::GenerateOptions generate;
   model::LoadedModel model;
   std::optional<model::LoadedModel> draft;
@@ -143,7 +148,9 @@ void load_draft(Context& ctx, const Options& options, Loaded& loaded) {
            place.string(), size, loaded.tokenizer->vocab_size(), loaded.place.string());
     }
   }
-  loaded.draft = load_model(ctx, place, model::read_spec(place), options.load);
+  // Neither limited nor changed: what it is for is speed.
+  loaded.draft = load_model(ctx, place, model::read_spec(place),
+                            {.dtype = options.load.dtype, .weights = options.load.weights});
 }
 
 void run_many(Context& ctx, const Options& options, Loaded& loaded) {
@@ -200,7 +207,10 @@ void run_one(Context& ctx, const Options& options, Loaded& loaded,
   if (stream) show(stream->finish());
   if (stream && stream->stopped()) result.reason = infer::StopReason::stop_string;
   if (options.json) {
-    print("{}\n", as_json(result, prompt, text).dump());
+    io::JsonValue json = as_json(result, prompt, text);
+    if (options.expert_counts) json.set("expert_counts", loaded.trace->counts_json());
+    if (loaded.model.experts) json.set("experts", experts_json(loaded.model.experts->statistics()));
+    print("{}\n", json.dump());
     return;
   }
   print_text("\n");
@@ -241,13 +251,21 @@ void run(const Options& options, const CLI::App& app) {
   }
   Runtime runtime(options.runtime);
   Context& ctx = runtime.context();
-  loaded.model = load_model(ctx, loaded.place, loaded.spec, options.load);
+  model::LoadOptions load = load_options(options.load, loaded.place, loaded.spec);
+  if (options.expert_counts || !options.trace_experts.empty()) {
+    load.routing.observer = &loaded.trace.emplace(loaded.spec, options.trace_experts);
+  }
+  loaded.model = model::load_model(ctx, loaded.place, load);
   load_draft(ctx, options, loaded);
   if (many) {
     run_many(ctx, options, loaded);
   } else {
     run_one(ctx, options, loaded, prompt, beginning);
   }
+  if (loaded.trace) loaded.trace->finish();
+  if (options.json && !many) return;
+  report_experts(loaded.model);
+  if (options.expert_counts) loaded.trace->print_counts();
 }
 
 }  // namespace
@@ -301,6 +319,12 @@ void setup_generate(CLI::App& app) {
                  "With --json, log probabilities of each token and of this many alternatives")
       ->type_name("N")
       ->check(CLI::Range(0, 1000));
+  app.add_option("--trace-experts", options->trace_experts,
+                 "Write which experts each token meets in each layer to this file, a line of JSON "
+                 "each")
+      ->type_name("FILE");
+  app.add_flag("--expert-counts", options->expert_counts,
+               "Show how often each layer's experts were met");
   add_model_options(app, options->load);
   add_constraint_options(app, options->constraint);
   add_fields(app, options->sampler, "Sampling");
@@ -314,6 +338,9 @@ void setup_generate(CLI::App& app) {
       "  cadre generate olmoe-q8_0.gguf -p 'Once' -n 20\n"
       "  cadre generate model/ -p 'A person:' --json-schema person.json -n 500\n"
       "  cadre generate model/ -p 'Yes or no?' --regex 'yes|no'\n"
+      "  cadre generate mixtral-q4_k.gguf --memory 8G -p 'Once'\n"
+      "  cadre generate model/ -p 'Once' --active-experts 4 --expert-counts\n"
+      "  cadre generate model/ -p 'Once' --trace-experts routing.jsonl\n"
       "  cadre generate model/ --chat -p 'What is a router?'\n"
       "  cadre generate model/ -p 'Q: 2+2? A:' --stop 'Q:' --min-p 0.1 --repeat-penalty 1.1\n"
       "  cadre generate model/ --prompts questions.jsonl --parallel 32 --cache-type int8 > "

@@ -42,6 +42,20 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
          "rounded while loading: q8_0, q4_0, ...")
       ->type_name("FORMAT")
       ->capture_default_str();
+  app.add_option(
+         "--memory", options.memory,
+         "The most memory that weights may take, as 6G: of a larger model, experts are read "
+         "from the file when they are needed")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
+  app.add_option("--active-experts", options.active_experts,
+                 "Experts of each token, fewer or more than the model was trained with")
+      ->type_name("K")
+      ->check(CLI::Range(1, 1 << 16));
+  app.add_option("--expert-threshold", options.expert_threshold,
+                 "Drop experts whose weight is below this share of the token's largest")
+      ->type_name("T")
+      ->check(CLI::Range(0.0, 1.0));
 }
 
 model::LoadOptions load_options(const ModelOptions& options, const std::filesystem::path& place,
@@ -50,6 +64,10 @@ model::LoadOptions load_options(const ModelOptions& options, const std::filesyst
   model::set_weight_format(options.weights, load);
   load.compute = options.dtype == "auto" ? model::natural_compute(place, spec)
                                          : *dtype_from_name(options.dtype);
+  load.memory_bytes = options.memory;
+  load.drop_cache = options.drop_cache;
+  load.routing.active_experts = options.active_experts;
+  load.routing.threshold = options.expert_threshold;
   return load;
 }
 

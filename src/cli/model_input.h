@@ -31,6 +31,10 @@ void add_stop_option(CLI::App& app, std::vector<std::string>& stop);
 struct ModelOptions {
   std::string dtype = "auto";
   std::string weights = "stored";
+  int64_t active_experts = 0;     // --active-experts: of each token; 0 is as trained
+  double expert_threshold = 0.0;  // --expert-threshold: see nn::RoutingControl
+  bool drop_cache = false;  // of model::LoadOptions; a flag of bench alone
+  int64_t memory = 0;  // --memory: the most that weights may take, in bytes; 0 is no limit
 };
 void add_model_options(CLI::App& app, ModelOptions& options);
 // Throws Error(invalid_input) for an unknown word, naming those there are.

@@ -8,9 +8,11 @@
 
 namespace cadre::model {
 
-Decoder::Decoder(ModelSpec spec, std::shared_ptr<const Parameters> parameters)
+Decoder::Decoder(ModelSpec spec, std::shared_ptr<const Parameters> parameters,
+                 const nn::RoutingControl& routing)
     : spec_(std::move(spec)),
       parameters_(std::move(parameters)),
+      routing_(routing),
       embedding_(parameters_->weight("embedding")),
       norm_("norm", spec_, *parameters_),
       head_(spec_.tied_embeddings ? embedding_ : parameters_->weight("head")) {
@@ -18,6 +20,9 @@ Decoder::Decoder(ModelSpec spec, std::shared_ptr<const Parameters> parameters)
   std::vector<std::pair<AttentionSpec, std::shared_ptr<const ops::RopeTable>>> tables;
   for (int64_t layer = 0; layer < spec_.num_layers(); ++layer) {
     const BlockSpec& block = spec_.blocks[static_cast<size_t>(layer)];
+    if (const auto* moe = std::get_if<MoeSpec>(&block.feed_forward)) {
+      nn::controlled(moe->router, routing_);
+    }
     const AttentionSpec& attention = block.attention;
     auto found = std::ranges::find_if(tables, [&](const auto& entry) {
       return entry.first.rope == attention.rope &&
@@ -39,7 +44,9 @@ Decoder::Decoder(ModelSpec spec, std::shared_ptr<const Parameters> parameters)
   }
 }
 
-Tensor Decoder::hidden(Context& ctx, const nn::ForwardInput& input, nn::ForwardTrace* trace) const {
+Tensor Decoder::hidden(Context& ctx, const nn::ForwardInput& given, nn::ForwardTrace* trace) const {
+  nn::ForwardInput input = given;
+  input.routing = nn::merged(given.routing, routing_);
   if (trace != nullptr) trace->routers.assign(blocks_.size(), {});
   Tensor x = ops::embedding(ctx, embedding_, *input.tokens, DType::f32);
   for (size_t layer = 0; layer < blocks_.size(); ++layer) {

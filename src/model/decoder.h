@@ -21,8 +21,10 @@ namespace cadre::model {
 // between passes by an optimiser.
 class Decoder {
  public:
-  // The parameters must be those of the spec.
-  Decoder(ModelSpec spec, std::shared_ptr<const Parameters> parameters);
+  // The parameters must be those of the spec. `routing` is for passes that do not bring their own.
+  // Throws Error(invalid_input) if a layer's router cannot be controlled so.
+  Decoder(ModelSpec spec, std::shared_ptr<const Parameters> parameters,
+          const nn::RoutingControl& routing = {});
 
   const ModelSpec& spec() const { return spec_; }
   const Parameters& parameters() const { return *parameters_; }
@@ -42,6 +44,7 @@ class Decoder {
  private:
   ModelSpec spec_;
   std::shared_ptr<const Parameters> parameters_;
+  nn::RoutingControl routing_;
   ops::Weight embedding_;
   nn::Norm norm_;
   ops::Weight head_;

@@ -159,13 +159,17 @@ Parameters::Parameters(Context& ctx, const ModelSpec& spec, DType compute)
     : Parameters(ctx, spec, compute, [](int64_t) { return ops::Weight(); }) {}
 
 Parameters::Parameters(Context& ctx, const ModelSpec& spec, DType compute,
-                       const std::function<ops::Weight(int64_t parameter)>& existing)
-    : specs_(parameter_list(spec)), compute_(compute) {
+                       const std::function<ops::Weight(int64_t parameter)>& existing,
+                       std::shared_ptr<ops::ExpertStore> experts)
+    : specs_(parameter_list(spec)), experts_(std::move(experts)), compute_(compute) {
   for (const ParameterSpec& parameter : specs_) {
     const auto index = static_cast<int64_t>(weights_.size());
     const DType type = compute_type(parameter.kind, compute);
     ops::Weight weight = existing(index);
-    if (weight.packed.defined()) {
+    if (weight.slots) {
+      CADRE_CHECK(experts_ != nullptr && parameter.kind == ParameterKind::expert &&
+                  weight.rows() == parameter.shape.dim(-2));
+    } else if (weight.packed.defined()) {
       const PackedMatrix& packed = weight.packed;
       CADRE_CHECK(can_be_packed(parameter) && packed.rows == parameter.shape.dim(-2) &&
                   packed.k == parameter.shape.dim(-1) &&
@@ -195,6 +199,10 @@ const ops::Weight& Parameters::weight(std::string_view name) const {
 
 const Tensor& Parameters::tensor(int64_t index) const {
   const ops::Weight& held = weight(index);
+  if (held.slots) {
+    fail(ErrorKind::internal, "the parameter \"{}\" is not in memory as a whole",
+         specs_[static_cast<size_t>(index)].name);
+  }
   if (held.packed.defined()) {
     fail(ErrorKind::internal, "the parameter \"{}\" is packed as {}, expected a tensor",
          specs_[static_cast<size_t>(index)].name, packed_format_name(held.packed.format));
@@ -206,9 +214,7 @@ const Tensor& Parameters::tensor(std::string_view name) const { return tensor(in
 
 int64_t Parameters::bytes() const {
   int64_t sum = 0;
-  for (const ops::Weight& weight : weights_) {
-    sum += weight.packed.defined() ? weight.packed.bytes() : weight.dense.bytes();
-  }
+  for (const ops::Weight& weight : weights_) sum += weight.bytes();
   return sum;
 }
 

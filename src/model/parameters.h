@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/ops/context.h"
+#include "core/ops/expert_store.h"
 #include "core/ops/weight.h"
 #include "core/tensor/tensor.h"
 #include "model/spec.h"
@@ -72,9 +73,11 @@ class Parameters {
   Parameters(Context& ctx, const ModelSpec& spec, DType compute);
   // As above, but where `existing` gives a tensor (of that shape and type) or, if it can be packed,
   // a packed matrix of that shape, it is the parameter; where it gives neither, memory is
-  // allocated. Asked once for each entry, in order.
+  // allocated. Asked once for each entry, in order. With a store, matrices of experts may be stacks
+  // of any number (ops::Weight::slots).
   Parameters(Context& ctx, const ModelSpec& spec, DType compute,
-             const std::function<ops::Weight(int64_t parameter)>& existing);
+             const std::function<ops::Weight(int64_t parameter)>& existing,
+             std::shared_ptr<ops::ExpertStore> experts = nullptr);
 
   const std::vector<ParameterSpec>& specs() const { return specs_; }
   int64_t size() const { return static_cast<int64_t>(specs_.size()); }
@@ -85,7 +88,9 @@ class Parameters {
   // The same, of a parameter that is not packed, or Error(internal).
   const Tensor& tensor(int64_t index) const;
   const Tensor& tensor(std::string_view name) const;
-  // The bytes of all of them.
+  // Where the experts' matrices are if not all of them are here; null as a rule.
+  const std::shared_ptr<ops::ExpertStore>& experts() const { return experts_; }
+  // The bytes of memory of all of them.
   int64_t bytes() const;
   bool contains(std::string_view name) const;
   int64_t index_of(std::string_view name) const;
@@ -94,6 +99,7 @@ class Parameters {
   std::vector<ParameterSpec> specs_;
   std::vector<ops::Weight> weights_;
   std::unordered_map<std::string, int64_t> index_;
+  std::shared_ptr<ops::ExpertStore> experts_;
   DType compute_;
 };
 

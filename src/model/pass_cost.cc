@@ -18,6 +18,12 @@ double share_of_experts(const nn::ForwardTrace* trace, size_t layer, int64_t num
   return static_cast<double>(std::ranges::count(met, true)) / static_cast<double>(num_experts);
 }
 
+// Rows that a layer's experts compute: the choices of its tokens that were not dropped.
+double rows_of_experts(const nn::ForwardTrace& trace, size_t layer) {
+  const std::span<const int32_t> experts = trace.routers[layer].experts.span<int32_t>();
+  return static_cast<double>(std::ranges::count_if(experts, [](int32_t e) { return e >= 0; }));
+}
+
 // "blocks.3.experts.down" -> 3
 size_t layer_of(const std::string& name) {
   constexpr std::string_view kPrefix = "blocks.";
@@ -62,14 +68,22 @@ PassCost pass_cost(const ModelSpec& spec, const Parameters& parameters,
     const bool is_head = parameter.kind == ParameterKind::head ||
                          (parameter.kind == ParameterKind::embedding && spec.tied_embeddings);
     if (parameter.kind == ParameterKind::embedding && !is_head) continue;  // rows are looked up
-    const double bytes =
-        static_cast<double>(weight.packed.defined() ? weight.packed.bytes() : weight.dense.bytes());
-    double share = 1.0;
+    auto bytes = static_cast<double>(weight.bytes());
     if (parameter.kind == ParameterKind::expert) {
-      share = share_of_experts(trace, layer_of(parameter.name), parameter.shape.dim(0));
+      // All of them, in memory or not.
+      const int64_t experts = parameter.shape.dim(0);
+      bytes = static_cast<double>(weight.matrix_bytes() * experts) *
+              share_of_experts(trace, layer_of(parameter.name), experts);
     }
-    cost.bytes += bytes * share;
+    cost.bytes += bytes;
     if (parameter.shape.rank() < 2) continue;
+    if (parameter.kind == ParameterKind::expert && trace != nullptr &&
+        trace->routers[layer_of(parameter.name)].experts.defined()) {
+      add_ops(cost, weight,
+              2.0 * static_cast<double>(parameter.shape.dim(1) * parameter.shape.dim(2)) *
+                  rows_of_experts(*trace, layer_of(parameter.name)));
+      continue;
+    }
     add_ops(cost, weight,
             2.0 * static_cast<double>(parameter.active_elements) *
                 static_cast<double>(is_head ? num_logits : tokens));

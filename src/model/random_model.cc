@@ -108,7 +108,7 @@ LoadedModel random_model(Context& ctx, const ModelSpec& spec, const LoadOptions&
       initialise(ctx, spec, parameter, seed, weight.dense);
     }
   }
-  return {parameters, std::make_shared<const Decoder>(spec, parameters)};
+  return {parameters, std::make_shared<const Decoder>(spec, parameters, options.routing)};
 }
 
 }  // namespace cadre::model

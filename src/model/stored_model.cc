@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "model/expert_cache.h"
 #include "model/format.h"
+#include "model/weight_holding.h"
 
 namespace cadre::model {
 namespace {
@@ -20,50 +22,46 @@ void fill(Context& ctx, const Weights& weights, int64_t parameter, const Tensor&
   weights.release(parameter, whole(spec));
 }
 
-// The matrices of a parameter and the size of each.
-struct Matrices {
-  int64_t count, rows, k;
-};
-
-Matrices matrices_of(const ParameterSpec& parameter) {
-  const int64_t rows = parameter.shape.dim(-2);
-  const int64_t k = parameter.shape.dim(-1);
-  return {parameter.shape.elements() / (rows * k), rows, k};
-}
-
 // Empty if the parameter is to be dense.
-ops::Weight packed_weight(Context& ctx, const ModelSpec& spec, const Weights& weights, int64_t p,
-                          const LoadOptions& options) {
-  const ParameterSpec& parameter = weights.parameters()[static_cast<size_t>(p)];
-  if (options.format == WeightFormat::dense || !can_be_packed(parameter)) return {};
-  const auto [count, rows, k] = matrices_of(parameter);
+ops::Weight packed_weight(Context& ctx, const Weights& weights, int64_t p,
+                          const WeightHolding& holding) {
   ops::Weight weight;
-  if (const auto blocks = weights.blocks(p)) {
-    const std::optional<PackedFormat> format = packed_format(blocks->type);
-    const bool as_wanted = options.format == WeightFormat::stored || format == options.packed ||
-                           !is_packed(spec, parameter, options);
-    if (format && as_wanted) {
-      weight.packed = ops::pack(ctx, *format, count, rows, k, blocks->pieces);
-      weights.release(p, whole(parameter));
-      return weight;
-    }
+  if (!holding.packed) return weight;
+  const auto [count, rows, k] = holding.matrices;
+  if (holding.as_stored) {
+    weight.packed = ops::pack(ctx, *holding.packed, count, rows, k, weights.blocks(p)->pieces);
+  } else {
+    weight.packed =
+        ops::pack_values(ctx, *holding.packed, count, rows, k, [&](Range range, float* values) {
+          weights.read(ctx, p, {range.begin * k, range.end * k}, DType::f32, values);
+        });
   }
-  if (!is_packed(spec, parameter, options)) return {};
-  weight.packed =
-      ops::pack_values(ctx, options.packed, count, rows, k, [&](Range range, float* values) {
-        weights.read(ctx, p, {range.begin * k, range.end * k}, DType::f32, values);
-      });
-  weights.release(p, whole(parameter));
+  weights.release(p, whole(weights.parameters()[static_cast<size_t>(p)]));
   return weight;
 }
 
-}  // namespace
-
-bool is_packed(const ModelSpec& spec, const ParameterSpec& parameter, const LoadOptions& options) {
-  if (options.format != WeightFormat::packed || !can_be_packed(parameter)) return false;
-  if (parameter.kind == ParameterKind::embedding && !spec.tied_embeddings) return false;
-  return parameter.shape.dim(-1) % packed_block_size(options.packed) == 0;
+// The cache that a limit of memory asks for, if it does.
+std::shared_ptr<ExpertCache> limited(Context& ctx, const ModelSpec& spec,
+                                     std::shared_ptr<const Weights> weights,
+                                     const LoadOptions& options) {
+  if (options.memory_bytes == 0) return nullptr;
+  int64_t dense = 0, experts = 0;
+  for (size_t p = 0; p < weights->parameters().size(); ++p) {
+    const int64_t bytes =
+        held_bytes(weight_holding(spec, *weights, static_cast<int64_t>(p), options));
+    const bool is_expert = weights->parameters()[p].kind == ParameterKind::expert;
+    (is_expert ? experts : dense) += bytes;
+  }
+  if (dense + experts <= options.memory_bytes) return nullptr;
+  if (experts == 0) {
+    fail(ErrorKind::invalid_input,
+         "a limit of {} bytes of memory: the model has no experts and needs {}",
+         options.memory_bytes, dense);
+  }
+  return std::make_shared<ExpertCache>(ctx, spec, std::move(weights), options, dense);
 }
+
+}  // namespace
 
 void set_weight_format(std::string_view name, LoadOptions& options) {
   if (name == "dense" || name == "stored") {
@@ -119,23 +117,30 @@ LoadedModel load_model(Context& ctx, const std::filesystem::path& place, DType c
 LoadedModel load_model(Context& ctx, const std::filesystem::path& place,
                        const LoadOptions& options) {
   const ModelSpec spec = read_spec(place);
-  const std::unique_ptr<const Weights> weights = open_weights(place, spec);
+  const std::shared_ptr<const Weights> weights = open_weights(place, spec);
+  const std::shared_ptr<ExpertCache> experts = limited(ctx, spec, weights, options);
   std::vector<bool> complete;
-  auto parameters = std::make_shared<Parameters>(ctx, spec, options.compute, [&](int64_t p) {
+  const auto weight_of = [&](int64_t p) {
     const ParameterSpec& parameter = weights->parameters()[static_cast<size_t>(p)];
-    ops::Weight weight = packed_weight(ctx, spec, *weights, p, options);
-    if (!weight.packed.defined()) {
+    ops::Weight weight;
+    if (experts && parameter.kind == ParameterKind::expert) {
+      weight = experts->stack(p);
+    } else {
+      weight = packed_weight(ctx, *weights, p, weight_holding(spec, *weights, p, options));
+    }
+    if (!weight.defined()) {
       const Tensor mapped =
           weights->view(p, whole(parameter), compute_type(parameter.kind, options.compute));
       if (mapped.defined()) weight.dense = mapped.reshape(parameter.shape);
     }
     complete.push_back(weight.defined());
     return weight;
-  });
+  };
+  auto parameters = std::make_shared<Parameters>(ctx, spec, options.compute, weight_of, experts);
   for (int64_t p = 0; p < parameters->size(); ++p) {
     if (!complete[static_cast<size_t>(p)]) fill(ctx, *weights, p, parameters->tensor(p));
   }
-  return {parameters, std::make_shared<const Decoder>(spec, parameters)};
+  return {parameters, std::make_shared<const Decoder>(spec, parameters, options.routing), experts};
 }
 
 }  // namespace cadre::model

@@ -18,6 +18,8 @@
 
 namespace cadre::model {
 
+class ExpertCache;
+
 // The configuration alone. Throws Error(not_found, corrupt_data, unsupported or invalid_input),
 // naming file and key.
 ModelSpec read_spec(const std::filesystem::path& place);
@@ -50,6 +52,13 @@ struct LoadOptions {
   DType compute = DType::bf16;
   WeightFormat format = WeightFormat::stored;
   PackedFormat packed = PackedFormat::q8_0;
+  // The most that weights may take; 0 is no limit. Of a model that needs more, experts are read
+  // when tokens meet them (expert_cache.h). Keys, values and activations are not counted.
+  int64_t memory_bytes = 0;
+  // Experts that were read leave the system's cache of files too, as they would if the machine had
+  // no more memory than that: to measure what the disk gives.
+  bool drop_cache = false;
+  nn::RoutingControl routing = {};  // of the decoder
 };
 
 // Whether a parameter is rounded to options.packed.
@@ -65,7 +74,10 @@ void set_weight_format(std::string_view name, LoadOptions& options);
 struct LoadedModel {
   std::shared_ptr<const Parameters> parameters;
   std::shared_ptr<const Decoder> decoder;
+  std::shared_ptr<ExpertCache> experts = nullptr;  // null if all of them are in memory
 };
+// Throws Error(invalid_input) for a limit of memory that the dense part and one expert of each
+// layer exceed, naming what they need.
 LoadedModel load_model(Context& ctx, const std::filesystem::path& place,
                        const LoadOptions& options);
 // All dense.

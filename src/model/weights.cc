@@ -34,6 +34,7 @@ class FileWeights final : public Weights {
   void read(Context& ctx, int64_t parameter, Range elements, DType type, void* out) const override;
   Tensor view(int64_t parameter, Range elements, DType type) const override;
   std::optional<StoredBlocks> blocks(int64_t parameter) const override;
+  std::vector<std::span<const std::byte>> mapped(int64_t parameter, Range elements) const override;
   void release(int64_t parameter, Range elements) const override;
 
  private:
@@ -179,6 +180,26 @@ std::optional<Weights::StoredBlocks> FileWeights::blocks(int64_t parameter) cons
     }
   }
   return stored;
+}
+
+std::vector<std::span<const std::byte>> FileWeights::mapped(int64_t parameter,
+                                                            Range elements) const {
+  std::vector<std::span<const std::byte>> spans;
+  for (const FilePart& piece : pieces(parameter)) {
+    Range local = {std::max(elements.begin, piece.offset) - piece.offset,
+                   std::min(elements.end, piece.offset + piece.elements) - piece.offset};
+    if (local.begin >= local.end) continue;
+    if (!piece.swap.is_identity()) local = {0, piece.elements};  // they lie all over it
+    const std::span<const std::byte> bytes = source_->mapped(piece.name);
+    const io::TensorInfo* info = source_->find(piece.name);
+    if (bytes.empty()) continue;
+    const int64_t unit = info->blocks ? block_layout(*info->blocks).elements : 1;
+    const int64_t unit_bytes = static_cast<int64_t>(bytes.size()) / (info->shape.elements() / unit);
+    const int64_t begin = (piece.file_offset + local.begin) / unit * unit_bytes;
+    const int64_t end = (piece.file_offset + local.end + unit - 1) / unit * unit_bytes;
+    spans.push_back(bytes.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
+  }
+  return spans;
 }
 
 void FileWeights::release(int64_t parameter, Range elements) const {

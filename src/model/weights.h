@@ -45,6 +45,10 @@ class Weights {
     std::vector<ops::BlockRows> pieces;  // on mapped pages, in our order
   };
   virtual std::optional<StoredBlocks> blocks(int64_t parameter) const = 0;
+  // Where these elements lie on mapped pages, whatever their order there: what reading them will
+  // touch. Nothing if they are not on mapped pages.
+  virtual std::vector<std::span<const std::byte>> mapped(int64_t parameter,
+                                                         Range elements) const = 0;
   // Gives back the memory of mapped pages that hold these elements; reading them again is allowed.
   virtual void release(int64_t parameter, Range elements) const = 0;
 };

@@ -77,6 +77,9 @@ class Float8Source final : public TensorSource {
   std::span<const std::byte> blocks(std::string_view name) const override {
     return source_->blocks(name);
   }
+  std::span<const std::byte> mapped(std::string_view name) const override {
+    return source_->mapped(name);
+  }
   const std::filesystem::path& file_of(std::string_view name) const override {
     return source_->file_of(name);
   }

@@ -47,6 +47,10 @@ std::span<const std::byte> GgufSource::blocks(std::string_view name) const {
   return file_->bytes(found);
 }
 
+std::span<const std::byte> GgufSource::mapped(std::string_view name) const {
+  return file_->bytes(stored(name));
+}
+
 const std::filesystem::path& GgufSource::file_of(std::string_view name) const {
   stored(name);
   return file_->path();

@@ -22,6 +22,7 @@ class GgufSource final : public TensorSource {
   // Throws Error(internal) for blocks, which blocks() gives.
   Tensor tensor(std::string_view name) const override;
   std::span<const std::byte> blocks(std::string_view name) const override;
+  std::span<const std::byte> mapped(std::string_view name) const override;
   const std::filesystem::path& file_of(std::string_view name) const override;
   void release(std::string_view name) const override;
 

@@ -82,10 +82,12 @@ Tensor SafetensorsSet::tensor(std::string_view name) const {
   return files_[file_of_[position(name)]]->tensor(name);
 }
 
-void SafetensorsSet::release(std::string_view name) const {
+std::span<const std::byte> SafetensorsSet::mapped(std::string_view name) const {
   const size_t at = position(name);
-  release_pages(files_[file_of_[at]]->bytes(tensors_[at]));
+  return files_[file_of_[at]]->bytes(tensors_[at]);
 }
+
+void SafetensorsSet::release(std::string_view name) const { release_pages(mapped(name)); }
 
 const fs::path& SafetensorsSet::file_of(std::string_view name) const {
   return files_[file_of_[position(name)]]->path();

@@ -23,6 +23,7 @@ class SafetensorsSet final : public TensorSource {
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
   // As SafetensorsFile::tensor.
   Tensor tensor(std::string_view name) const override;
+  std::span<const std::byte> mapped(std::string_view name) const override;
   const std::filesystem::path& file_of(std::string_view name) const override;
   void release(std::string_view name) const override;
   const std::vector<std::shared_ptr<const SafetensorsFile>>& files() const { return files_; }

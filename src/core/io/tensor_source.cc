@@ -8,6 +8,8 @@ std::span<const std::byte> TensorSource::blocks(std::string_view name) const {
   fail(ErrorKind::internal, "\"{}\" is not of blocks", name);
 }
 
+std::span<const std::byte> TensorSource::mapped(std::string_view /*name*/) const { return {}; }
+
 std::vector<std::string> TensorSource::names() const {
   std::vector<std::string> names;
   for (const TensorInfo& info : tensors()) names.push_back(info.name);
@@ -51,6 +53,10 @@ Tensor RenamedTensors::tensor(std::string_view name) const {
 
 std::span<const std::byte> RenamedTensors::blocks(std::string_view name) const {
   return source_->blocks(old_name(name));
+}
+
+std::span<const std::byte> RenamedTensors::mapped(std::string_view name) const {
+  return source_->mapped(old_name(name));
 }
 
 const std::filesystem::path& RenamedTensors::file_of(std::string_view name) const {

@@ -39,6 +39,8 @@ class TensorSource {
   virtual Tensor tensor(std::string_view name) const = 0;
   // The blocks of a quantised tensor on mapped pages. Throws Error(internal) for others.
   virtual std::span<const std::byte> blocks(std::string_view name) const;
+  // The bytes of a tensor of either kind as they lie on mapped pages; nothing if they do not.
+  virtual std::span<const std::byte> mapped(std::string_view name) const;
   // The file that holds the tensor, for messages. Throws Error(not_found).
   virtual const std::filesystem::path& file_of(std::string_view name) const = 0;
   // Gives back the memory of mapped pages that hold the tensor; a hint, see core/base/pages.h.
@@ -58,6 +60,7 @@ class RenamedTensors final : public TensorSource {
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
   Tensor tensor(std::string_view name) const override;
   std::span<const std::byte> blocks(std::string_view name) const override;
+  std::span<const std::byte> mapped(std::string_view name) const override;
   const std::filesystem::path& file_of(std::string_view name) const override;
   void release(std::string_view name) const override { source_->release(old_name(name)); }
 

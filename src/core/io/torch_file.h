@@ -62,6 +62,7 @@ class TorchSet final : public TensorSource {
 
   const std::vector<TensorInfo>& tensors() const override { return infos_; }
   Tensor tensor(std::string_view name) const override;
+  std::span<const std::byte> mapped(std::string_view name) const override;
   const std::filesystem::path& file_of(std::string_view name) const override;
   void release(std::string_view name) const override;
 

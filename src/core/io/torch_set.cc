@@ -64,6 +64,13 @@ const std::filesystem::path& TorchSet::file_of(std::string_view name) const {
   return place(name).file->path();
 }
 
+std::span<const std::byte> TorchSet::mapped(std::string_view name) const {
+  const TorchTensor& tensor = *place(name).tensor;
+  if (!tensor.contiguous) return {};
+  const auto bytes = tensor.info.shape.elements() * dtype_size(tensor.info.dtype);
+  return tensor.storage.first(static_cast<size_t>(bytes));
+}
+
 void TorchSet::release(std::string_view name) const { release_pages(place(name).tensor->storage); }
 
 }  // namespace cadre::io

@@ -10,6 +10,7 @@
 #include "core/ops/paged_attention.h"
 #include "core/ops/rope.h"
 #include "core/ops/routing.h"
+#include "model/nn/routing_control.h"
 
 namespace cadre::nn {
 
@@ -58,6 +59,7 @@ struct ForwardInput {
   // Tokens of a row where rows are of one length, for experts that choose within sequences; 0 lets
   // them choose within segments.
   int64_t sequence_length = 0;
+  RoutingControl routing;  // before that of the decoder
 };
 
 // One layer's router in one forward pass. The gradient is shared with the recorded op: fill it

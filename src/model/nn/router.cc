@@ -71,9 +71,12 @@ ops::Routing Router::forward(Context& ctx, const Tensor& x, const ForwardInput& 
   }
   std::vector<double> load;
   const Tensor z = logits(ctx, x, input, gradient, load);
+  const bool changed = input.routing.changes();
+  CADRE_CHECK(!changed || !ctx.recording());
+  const model::RouterSpec spec = changed ? controlled(spec_, input.routing) : spec_;
   std::vector<Range> sequences;
   if (!ops::can_decode(spec_)) sequences = sequences_of(input, x.dim(0));
-  ops::Routing routing = ops::route(ctx, z, spec_,
+  ops::Routing routing = ops::route(ctx, z, spec,
                                     {.mask = input.mask,
                                      .bias = bias_,
                                      .training = ctx.recording(),
@@ -82,6 +85,7 @@ ops::Routing Router::forward(Context& ctx, const Tensor& x, const ForwardInput& 
                                      .layer = layer_,
                                      .sequences = sequences,
                                      .gradient = gradient});
+  apply_threshold(spec, input.routing.threshold, routing);
   routing.statistics.load = std::move(load);
   if (trace != nullptr) {
     trace->logits = z;

@@ -1,0 +1,54 @@
+#include "model/weight_holding.h"
+
+namespace cadre::model {
+namespace {
+
+// The matrices of a parameter and the size of each.
+WeightHolding::Matrices matrices_of(const ParameterSpec& parameter) {
+  const Shape& shape = parameter.shape;
+  const int64_t k = shape.dim(-1);
+  const int64_t rows = shape.rank() > 1 ? shape.dim(-2) : 1;
+  return {shape.elements() / (rows * k), rows, k};
+}
+
+}  // namespace
+
+bool is_packed(const ModelSpec& spec, const ParameterSpec& parameter, const LoadOptions& options) {
+  if (options.format != WeightFormat::packed || !can_be_packed(parameter)) return false;
+  if (parameter.kind == ParameterKind::embedding && !spec.tied_embeddings) return false;
+  return parameter.shape.dim(-1) % packed_block_size(options.packed) == 0;
+}
+
+WeightHolding weight_holding(const ModelSpec& spec, const Weights& weights, int64_t p,
+                             const LoadOptions& options) {
+  const ParameterSpec& parameter = weights.parameters()[static_cast<size_t>(p)];
+  WeightHolding holding = {.matrices = matrices_of(parameter),
+                           .dense = compute_type(parameter.kind, options.compute),
+                           .packed = std::nullopt};
+  if (options.format == WeightFormat::dense || !can_be_packed(parameter)) return holding;
+  const bool rounded = is_packed(spec, parameter, options);
+  if (const auto blocks = weights.blocks(p)) {
+    const std::optional<PackedFormat> format = packed_format(blocks->type);
+    const bool as_wanted =
+        options.format == WeightFormat::stored || format == options.packed || !rounded;
+    if (format && as_wanted) {
+      holding.packed = format;
+      holding.as_stored = true;
+      return holding;
+    }
+  }
+  if (rounded) holding.packed = options.packed;
+  return holding;
+}
+
+int64_t matrix_bytes(const WeightHolding& holding) {
+  const auto [count, rows, k] = holding.matrices;
+  if (!holding.packed) return rows * k * dtype_size(holding.dense);
+  return packed_tiles(rows) * packed_tile_bytes(*holding.packed, k);
+}
+
+int64_t held_bytes(const WeightHolding& holding) {
+  return holding.matrices.count * matrix_bytes(holding);
+}
+
+}  // namespace cadre::model
