@@ -33,7 +33,7 @@ struct ModelOptions {
   std::string weights = "stored";
   int64_t active_experts = 0;     // --active-experts: of each token; 0 is as trained
   double expert_threshold = 0.0;  // --expert-threshold: see nn::RoutingControl
-  bool drop_cache = false;  // of model::LoadOptions; a flag of bench alone
+  bool drop_cache = false;        // of model::LoadOptions; a flag of bench alone
   int64_t memory = 0;  // --memory: the most that weights may take, in bytes; 0 is no limit
 };
 void add_model_options(CLI::App& app, ModelOptions& options);

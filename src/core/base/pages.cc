@@ -32,9 +32,7 @@ void release_pages(std::span<const std::byte> mapped) {
 void evict_pages(std::span<const std::byte> mapped) {
   const auto pages = inner_pages(mapped);
   if (pages.empty()) return;
-#ifdef MADV_PAGEOUT
   ::madvise(pages.data(), pages.size(), MADV_PAGEOUT);
-#endif
   ::madvise(pages.data(), pages.size(), MADV_DONTNEED);
 }
 
