@@ -14,24 +14,6 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Pieces of rows cut where experts end.
-std::vector<std::vector<ops::BlockRows>> by_expert(const std::vector<ops::BlockRows>& pieces,
-                                                   int64_t experts, int64_t rows) {
-  std::vector<std::vector<ops::BlockRows>> result(static_cast<size_t>(experts));
-  int64_t row = 0;
-  for (ops::BlockRows piece : pieces) {
-    while (piece.count > 0) {
-      const int64_t count = std::min(piece.count, rows - row % rows);
-      result[static_cast<size_t>(row / rows)].push_back({piece.first, count, piece.row_bytes});
-      piece.first += count * piece.row_bytes;
-      piece.count -= count;
-      row += count;
-    }
-  }
-  CADRE_CHECK(row == experts * rows);
-  return result;
-}
-
 // How many experts of each layer have room: one, then always one more where the share is smallest.
 std::vector<int64_t> share_out(const std::vector<int64_t>& experts,
                                const std::vector<int64_t>& expert_bytes, int64_t bytes) {
@@ -166,10 +148,6 @@ ExpertCache::Part ExpertCache::make_part(const ModelSpec& spec, int64_t paramete
   Part part;
   part.parameter = parameter;
   part.holding = weight_holding(spec, *weights_, parameter, options);
-  const auto& matrices = part.holding.matrices;
-  if (part.holding.as_stored) {
-    part.pieces = by_expert(weights_->blocks(parameter)->pieces, matrices.count, matrices.rows);
-  }
   return part;
 }
 
@@ -211,21 +189,25 @@ std::vector<std::span<const std::byte>> ExpertCache::file_bytes(const Layer& lay
 
 void ExpertCache::read_into(Context& ctx, const Part& part, int64_t expert, int64_t slot) const {
   const Range elements = elements_of(part, expert);
+  const int64_t rows = part.holding.matrices.rows;
   if (part.holding.as_stored) {
     ops::pack_into(ctx, part.stack.packed, {slot, slot + 1},
-                   part.pieces[static_cast<size_t>(expert)]);
+                   weights_->blocks(part.parameter, {expert * rows, (expert + 1) * rows}));
   } else if (part.holding.packed) {
     const int64_t k = part.holding.matrices.k;
-    ops::pack_values_into(ctx, part.stack.packed, {slot, slot + 1}, [&](Range rows, float* to) {
+    ops::pack_values_into(ctx, part.stack.packed, {slot, slot + 1}, [&](Range some, float* to) {
       weights_->read(ctx, part.parameter,
-                     {elements.begin + rows.begin * k, elements.begin + rows.end * k}, DType::f32,
+                     {elements.begin + some.begin * k, elements.begin + some.end * k}, DType::f32,
                      to);
     });
   } else {
     weights_->read(ctx, part.parameter, elements, part.holding.dense,
                    part.stack.dense.slice(slot, slot + 1).raw());
   }
-  if (!drop_cache_) weights_->release(part.parameter, elements);
+  if (drop_cache_) {
+    for (const auto& span : weights_->mapped(part.parameter, elements)) evict_pages(span);
+  }
+  weights_->release(part.parameter, elements);
 }
 
 void ExpertCache::load(Context& ctx, Layer& layer, std::span<const int64_t> experts) {
@@ -241,7 +223,6 @@ void ExpertCache::load(Context& ctx, Layer& layer, std::span<const int64_t> expe
       throw;
     }
     for (const auto& span : file_bytes(layer, experts[i])) {
-      if (drop_cache_) evict_pages(span);
       bytes += static_cast<int64_t>(span.size());
     }
   }

@@ -61,7 +61,6 @@ class ExpertCache final : public ops::ExpertStore {
   struct Part {
     int64_t parameter = -1;
     WeightHolding holding;
-    std::vector<std::vector<ops::BlockRows>> pieces;  // of each expert, if held as stored
     ops::Weight stack;
   };
   struct Layer {

@@ -29,7 +29,8 @@ ops::Weight packed_weight(Context& ctx, const Weights& weights, int64_t p,
   if (!holding.packed) return weight;
   const auto [count, rows, k] = holding.matrices;
   if (holding.as_stored) {
-    weight.packed = ops::pack(ctx, *holding.packed, count, rows, k, weights.blocks(p)->pieces);
+    weight.packed =
+        ops::pack(ctx, *holding.packed, count, rows, k, weights.blocks(p, {0, count * rows}));
   } else {
     weight.packed =
         ops::pack_values(ctx, *holding.packed, count, rows, k, [&](Range range, float* values) {
@@ -105,7 +106,7 @@ DType natural_compute(const std::filesystem::path& place, const ModelSpec& spec)
   const std::unique_ptr<const Weights> weights = open_weights(place, spec);
   const auto count = static_cast<int64_t>(weights->parameters().size());
   for (int64_t p = 0; p < count; ++p) {
-    if (weights->blocks(p)) return DType::bf16;
+    if (weights->block_type(p)) return DType::bf16;
   }
   return weights->dtype(0) == DType::f32 ? DType::f32 : DType::bf16;
 }

@@ -27,8 +27,8 @@ WeightHolding weight_holding(const ModelSpec& spec, const Weights& weights, int6
                            .packed = std::nullopt};
   if (options.format == WeightFormat::dense || !can_be_packed(parameter)) return holding;
   const bool rounded = is_packed(spec, parameter, options);
-  if (const auto blocks = weights.blocks(p)) {
-    const std::optional<PackedFormat> format = packed_format(blocks->type);
+  if (const auto blocks = weights.block_type(p)) {
+    const std::optional<PackedFormat> format = packed_format(*blocks);
     const bool as_wanted =
         options.format == WeightFormat::stored || format == options.packed || !rounded;
     if (format && as_wanted) {

@@ -33,7 +33,8 @@ class FileWeights final : public Weights {
   int64_t num_tensors() const override { return static_cast<int64_t>(source_->tensors().size()); }
   void read(Context& ctx, int64_t parameter, Range elements, DType type, void* out) const override;
   Tensor view(int64_t parameter, Range elements, DType type) const override;
-  std::optional<StoredBlocks> blocks(int64_t parameter) const override;
+  std::optional<BlockType> block_type(int64_t parameter) const override;
+  std::vector<ops::BlockRows> blocks(int64_t parameter, Range rows) const override;
   std::vector<std::span<const std::byte>> mapped(int64_t parameter, Range elements) const override;
   void release(int64_t parameter, Range elements) const override;
 
@@ -154,32 +155,48 @@ Tensor FileWeights::view(int64_t parameter, Range elements, DType type) const {
   return {};
 }
 
-std::optional<Weights::StoredBlocks> FileWeights::blocks(int64_t parameter) const {
+std::optional<BlockType> FileWeights::block_type(int64_t parameter) const {
   const auto own = pieces(parameter);
   const std::optional<BlockType> type = source_->find(own.front().name)->blocks;
   if (!type) return std::nullopt;
   const int64_t width = parameters_[static_cast<size_t>(parameter)].shape.dim(-1);
   if (!fits_blocks(*type, width)) return std::nullopt;
+  for (const FilePart& piece : own) {
+    const bool whole_rows = piece.file_offset % width == 0 && piece.offset % width == 0 &&
+                            piece.elements % width == 0 &&
+                            (piece.swap.is_identity() || piece.swap.width % width == 0);
+    if (source_->find(piece.name)->blocks != type || !whole_rows) return std::nullopt;
+  }
+  return type;
+}
+
+std::vector<ops::BlockRows> FileWeights::blocks(int64_t parameter, Range rows) const {
+  const std::optional<BlockType> type = block_type(parameter);
+  CADRE_CHECK(type.has_value());
+  const int64_t width = parameters_[static_cast<size_t>(parameter)].shape.dim(-1);
   const BlockLayout layout = block_layout(*type);
   const int64_t row_bytes = width / layout.elements * layout.bytes;
-  StoredBlocks stored = {*type, {}};
-  for (const FilePart& piece : own) {
-    const AxisSwap swap = piece.swap.is_identity() ? AxisSwap{1, 1, 1, piece.elements} : piece.swap;
-    const bool whole_rows = piece.file_offset % width == 0 && swap.width % width == 0;
-    if (source_->find(piece.name)->blocks != type || !whole_rows) return std::nullopt;
+  std::vector<ops::BlockRows> found;
+  for (const FilePart& piece : pieces(parameter)) {
+    // Of the piece's rows, in our order, those that are asked for.
+    const int64_t begin = std::max(rows.begin - piece.offset / width, int64_t{0});
+    const int64_t end = std::min(rows.end - piece.offset / width, piece.elements / width);
+    if (begin >= end) continue;
     const std::byte* first =
         source_->blocks(piece.name).data() + piece.file_offset / width * row_bytes;
+    const AxisSwap swap = piece.swap.is_identity() ? AxisSwap{1, 1, 1, piece.elements} : piece.swap;
     const int64_t run = swap.width / width;
-    for (int64_t outer = 0; outer < swap.outer; ++outer) {
-      for (int64_t column = 0; column < swap.columns; ++column) {
-        for (int64_t row = 0; row < swap.rows; ++row) {
-          const int64_t at = ((outer * swap.rows + row) * swap.columns + column) * run;
-          stored.pieces.push_back({first + at * row_bytes, run, row_bytes});
-        }
-      }
+    for (int64_t row = begin; row < end;) {
+      const int64_t ours = row / run;  // of the runs: [outer, columns, rows]
+      const int64_t r = ours % swap.rows;
+      const int64_t c = ours / swap.rows % swap.columns;
+      const int64_t theirs = (ours / (swap.rows * swap.columns) * swap.rows + r) * swap.columns + c;
+      const int64_t count = std::min(end - row, run - row % run);
+      found.push_back({first + (theirs * run + row % run) * row_bytes, count, row_bytes});
+      row += count;
     }
   }
-  return stored;
+  return found;
 }
 
 std::vector<std::span<const std::byte>> FileWeights::mapped(int64_t parameter,
@@ -195,6 +212,10 @@ std::vector<std::span<const std::byte>> FileWeights::mapped(int64_t parameter,
     if (bytes.empty()) continue;
     const int64_t unit = info->blocks ? block_layout(*info->blocks).elements : 1;
     const int64_t unit_bytes = static_cast<int64_t>(bytes.size()) / (info->shape.elements() / unit);
+    if (unit_bytes == 0) {  // several values a byte: what of them lies where is not known here
+      spans.push_back(bytes);
+      continue;
+    }
     const int64_t begin = (piece.file_offset + local.begin) / unit * unit_bytes;
     const int64_t end = (piece.file_offset + local.end + unit - 1) / unit * unit_bytes;
     spans.push_back(bytes.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));

@@ -38,13 +38,12 @@ class Weights {
   // The same elements as a tensor on the mapped file, if they lie there in our order, in that type
   // and aligned; otherwise an empty tensor. Not writable; keeps the file mapped.
   virtual Tensor view(int64_t parameter, Range elements, DType type) const = 0;
-  // The rows of a quantised parameter as the file holds them, whatever their order there. Nothing
-  // if the file does not hold all of it in blocks of one type, row by row.
-  struct StoredBlocks {
-    BlockType type;
-    std::vector<ops::BlockRows> pieces;  // on mapped pages, in our order
-  };
-  virtual std::optional<StoredBlocks> blocks(int64_t parameter) const = 0;
+  // The type of a quantised parameter. Nothing if the file does not hold all of it in blocks of one
+  // type, row by row.
+  virtual std::optional<BlockType> block_type(int64_t parameter) const = 0;
+  // Rows [begin, end) of such a parameter, counted through all its matrices, as the file holds
+  // them, whatever their order there. They stay until released.
+  virtual std::vector<ops::BlockRows> blocks(int64_t parameter, Range rows) const = 0;
   // Where these elements lie on mapped pages, whatever their order there: what reading them will
   // touch. Nothing if they are not on mapped pages.
   virtual std::vector<std::span<const std::byte>> mapped(int64_t parameter,

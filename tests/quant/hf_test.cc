@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "core/base/file.h"
 #include "core/base/random.h"
 #include "core/io/safetensors.h"
+#include "model/expert_cache.h"
 #include "quant/calibrate.h"
 #include "quant/measure.h"
 #include "quant/write_hf.h"
@@ -75,10 +77,26 @@ TEST_CASE("Hugging Face folders in few bits: what is written is read, as far off
   const auto parameters = model::parameter_list(quant_spec());
   for (size_t p = 0; p < parameters.size(); ++p) {
     if (parameters[p].kind != model::ParameterKind::expert) continue;
-    const auto blocks = written->blocks(static_cast<int64_t>(p));
-    REQUIRE(blocks);
-    CHECK(blocks->type == BlockType::q4_0);
+    CHECK(written->block_type(static_cast<int64_t>(p)) == BlockType::q4_0);
   }
+}
+
+TEST_CASE("Hugging Face folders in few bits: the same bits where experts are read when needed") {
+  Case c;
+  const auto place = c.write(c.machine.ctx, "int4", options_of("int4"));
+  model::LoadOptions options = {.compute = DType::f32};
+  const auto whole = model::load_model(c.machine.ctx, place, options);
+  options.memory_bytes = whole.parameters->bytes() - 1;
+  const auto limited = model::load_model(c.machine.ctx, place, options);
+  REQUIRE(limited.experts != nullptr);
+  const int64_t start = 0;
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    const auto input = model::packed_input({3, 1, 4, 1, 5, 9, 2, 6}, {&start, 1});
+    const Tensor want = whole.decoder->hidden(c.machine.ctx, input, nullptr);
+    const Tensor got = limited.decoder->hidden(c.machine.ctx, input, nullptr);
+    CHECK(std::memcmp(want.raw(), got.raw(), static_cast<size_t>(want.bytes())) == 0);
+  }
+  CHECK(limited.experts->statistics().read_bytes > 0);
 }
 
 TEST_CASE("Hugging Face folders in few bits: the same bytes with any number of threads") {

@@ -165,6 +165,11 @@ class PackedIntegers final : public TensorSource {
     return made;
   }
 
+  std::span<const std::byte> mapped(std::string_view name) const override {
+    const auto found = weights_.find(std::string(name));
+    return source_->mapped(found == weights_.end() ? name : found->second.packed);
+  }
+
   void release(std::string_view name) const override {
     const auto found = weights_.find(std::string(name));
     if (found == weights_.end()) return source_->release(name);
