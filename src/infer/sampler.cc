@@ -63,23 +63,20 @@ int32_t Sampler::draw(const SampleInput& input, std::span<const float> scores) {
   collect_candidates(scores, input.allowed, greedy ? 1 : options_.top_k, candidates_);
   if (candidates_.empty()) return -1;
   if (greedy || candidates_.size() == 1) return candidates_.front().id;
-  const double largest =
-      std::ranges::max_element(candidates_, {}, [](const Candidate& c) { return c.score; })->score;
+  const float largest = largest_score(candidates_);
   const bool min_p_first = options_.min_p > 0.0 && options_.top_p >= 1.0;
   if (min_p_first) {
     // Far fewer exponentials; what is near the limit is decided by its weight.
     const double limit = largest + temperature * (std::log(options_.min_p) - 1e-6);
     std::erase_if(candidates_, [&](const Candidate& c) { return c.score < limit; });
   }
-  for (Candidate& candidate : candidates_) {
-    candidate.weight = std::exp((candidate.score - largest) / temperature);
-  }
+  set_weights(candidates_, largest, temperature);
   if (options_.top_p < 1.0) {
-    keep_share(candidates_, CutCost::rarity, temperature, options_.top_p, scratch_);
+    keep_share(candidates_, CutCost::rarity, largest, temperature, options_.top_p, scratch_);
   }
   if (options_.min_p > 0.0) keep_weight(candidates_, options_.min_p);
   if (options_.typical_p < 1.0) {
-    keep_share(candidates_, CutCost::surprise, temperature, options_.typical_p, scratch_);
+    keep_share(candidates_, CutCost::surprise, largest, temperature, options_.typical_p, scratch_);
   }
   double total = 0.0;
   for (const Candidate& candidate : candidates_) total += candidate.weight;

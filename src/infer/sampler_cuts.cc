@@ -43,6 +43,10 @@ void trim(Candidates& candidates, size_t count) {
 // Costs are sorted into bins this wide; only the bin where the share is reached is sorted itself.
 constexpr double kBinsPerUnit = 16.0;
 constexpr size_t kBins = 1024;
+// exp(-kMostRare) is next to nothing.
+constexpr double kMostRare = 700.0;
+
+double inverse_of(double temperature) { return std::min(1.0 / temperature, 1e300); }
 
 }  // namespace
 
@@ -70,75 +74,88 @@ void collect_candidates(std::span<const float> scores, std::span<const uint64_t>
   std::ranges::sort(out, {}, &Candidate::id);
 }
 
-void keep_share(Candidates& candidates, CutCost cost, double temperature, double share,
-                CutScratch& scratch) {
-  if (candidates.size() <= 1) return;
+float largest_score(const Candidates& candidates) {
   float largest = kForbidden;
-  double total = 0.0;
-  for (const Candidate& candidate : candidates) {
-    largest = std::max(largest, candidate.score);
-    total += candidate.weight;
+  for (const Candidate& candidate : candidates) largest = std::max(largest, candidate.score);
+  return largest;
+}
+
+void set_weights(Candidates& candidates, float largest, double temperature) {
+  const double inverse = inverse_of(temperature);
+  for (Candidate& candidate : candidates) {
+    candidate.weight = std::exp((static_cast<double>(candidate.score) - largest) * inverse);
   }
+}
+
+void keep_share(Candidates& candidates, CutCost cost, float largest, double temperature,
+                double share, CutScratch& scratch) {
+  if (candidates.size() <= 1) return;
+  const double inverse = inverse_of(temperature);
   const auto rarity = [&](const Candidate& candidate) {
-    return (static_cast<double>(largest) - candidate.score) / temperature;
+    return (static_cast<double>(largest) - candidate.score) * inverse;
   };
   // -log p is rarity + log(total), and the entropy its mean, so that log(total) drops out.
   double mean = 0.0;
   if (cost == CutCost::surprise) {
+    double sum = 0.0;
     for (const Candidate& candidate : candidates) {
-      if (candidate.weight > 0.0) mean += candidate.weight * rarity(candidate);
+      sum += candidate.weight;
+      mean += candidate.weight * std::min(rarity(candidate), kMostRare);
     }
-    mean /= total;
+    mean /= sum;
   }
   const auto cost_of = [&](const Candidate& candidate) {
     return cost == CutCost::rarity ? rarity(candidate) : std::fabs(rarity(candidate) - mean);
   };
-  const auto bin_of = [&](double value) {
-    return static_cast<size_t>(std::min(value * kBinsPerUnit, static_cast<double>(kBins - 1)));
+  // In units of bins; whatever is dearer goes into the last one.
+  const auto place_of = [&](const Candidate& candidate) {
+    return std::min(cost_of(candidate) * kBinsPerUnit, static_cast<double>(kBins - 1));
   };
 
-  scratch.masses.assign(kBins, -1.0);  // -1: the bin is empty
+  scratch.masses.assign(kBins, 0.0);
+  double total = 0.0;
   for (const Candidate& candidate : candidates) {
-    double& mass = scratch.masses[bin_of(cost_of(candidate))];
-    mass = std::max(mass, 0.0) + candidate.weight;
+    scratch.masses[static_cast<size_t>(place_of(candidate))] += candidate.weight;
+    total += candidate.weight;
   }
+  // A bin without mass has nothing to choose from.
   const double target = share * total;
   double before = 0.0;
   size_t boundary = 0;
-  for (; boundary < kBins; ++boundary) {
-    const double mass = scratch.masses[boundary];
-    if (mass < 0.0) continue;
-    if (before + mass >= target) break;
-    before += mass;
+  while (boundary < kBins &&
+         (scratch.masses[boundary] == 0.0 || before + scratch.masses[boundary] < target)) {
+    before += scratch.masses[boundary++];
   }
   if (boundary == kBins) return;  // rounding: the share is all there is
 
-  std::vector<int64_t>& inside = scratch.boundary;
+  std::vector<Candidate>& inside = scratch.boundary;
   inside.clear();
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    if (bin_of(cost_of(candidates[i])) == boundary) inside.push_back(static_cast<int64_t>(i));
-  }
-  const auto at = [&](int64_t i) -> const Candidate& { return candidates[static_cast<size_t>(i)]; };
-  const auto cheaper = [&](int64_t a, int64_t b) {
-    const double ca = cost_of(at(a));
-    const double cb = cost_of(at(b));
-    return ca < cb || (ca == cb && a < b);
-  };
-  std::ranges::sort(inside, cheaper);
-  size_t kept = 0;
-  while (kept < inside.size() && (kept == 0 || before < target)) {
-    before += at(inside[kept++]).weight;
-  }
-  const int64_t last = inside[kept - 1];
-  const double last_cost = cost_of(at(last));
   size_t size = 0;
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    const double value = cost_of(candidates[i]);
-    const bool keep = bin_of(value) < boundary || value < last_cost ||
-                      (value == last_cost && static_cast<int64_t>(i) <= last);
-    if (keep) candidates[size++] = candidates[i];
+  const auto begin = static_cast<double>(boundary);
+  for (const Candidate& candidate : candidates) {
+    const double place = place_of(candidate);
+    if (place >= begin + 1.0) continue;
+    if (place >= begin) {
+      inside.push_back(candidate);
+    } else {
+      candidates[size++] = candidate;
+    }
   }
-  candidates.resize(size);
+  std::ranges::sort(inside, [&](const Candidate& a, const Candidate& b) {
+    const double ca = cost_of(a);
+    const double cb = cost_of(b);
+    return ca < cb || (ca == cb && a.id < b.id);
+  });
+  size_t kept = 0;
+  while (kept < inside.size() && (kept == 0 || before < target)) before += inside[kept++].weight;
+  inside.resize(kept);
+  std::ranges::sort(inside, {}, &Candidate::id);
+  // Both by ascending id, merged from the end.
+  candidates.resize(size + kept);
+  for (size_t to = size + kept; kept > 0;) {
+    const bool first = size > 0 && candidates[size - 1].id > inside[kept - 1].id;
+    candidates[--to] = first ? candidates[--size] : inside[--kept];
+  }
 }
 
 void keep_weight(Candidates& candidates, double least) {
