@@ -174,6 +174,10 @@ Parameters::Parameters(Context& ctx, const ModelSpec& spec, DType compute,
       CADRE_CHECK(can_be_packed(parameter) && packed.rows == parameter.shape.dim(-2) &&
                   packed.k == parameter.shape.dim(-1) &&
                   packed.count * packed.rows * packed.k == parameter.shape.elements());
+    } else if (weight.parts) {
+      CADRE_CHECK(can_be_packed(parameter) && weight.dtype() == type &&
+                  weight.rows() == parameter.shape.dim(-2) &&
+                  weight.bytes() == parameter.shape.elements() * dtype_size(type));
     } else {
       if (!weight.dense.defined()) weight.dense = ctx.empty(parameter.shape, type);
       CADRE_CHECK(weight.dense.shape() == parameter.shape && weight.dense.dtype() == type);
@@ -199,8 +203,8 @@ const ops::Weight& Parameters::weight(std::string_view name) const {
 
 const Tensor& Parameters::tensor(int64_t index) const {
   const ops::Weight& held = weight(index);
-  if (held.slots) {
-    fail(ErrorKind::internal, "the parameter \"{}\" is not in memory as a whole",
+  if (held.slots || held.parts) {
+    fail(ErrorKind::internal, "the parameter \"{}\" is not in one piece of memory",
          specs_[static_cast<size_t>(index)].name);
   }
   if (held.packed.defined()) {

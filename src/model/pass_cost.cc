@@ -34,7 +34,7 @@ void add_ops(PassCost& cost, const ops::Weight& weight, double ops) {
   if (weight.packed.defined()) {
     cost.i8_ops += ops;
   } else {
-    (weight.dense.dtype() == DType::bf16 ? cost.bf16_flops : cost.f32_flops) += ops;
+    (weight.dtype() == DType::bf16 ? cost.bf16_flops : cost.f32_flops) += ops;
   }
 }
 

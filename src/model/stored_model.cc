@@ -62,6 +62,21 @@ std::shared_ptr<ExpertCache> limited(Context& ctx, const ModelSpec& spec,
   return std::make_shared<ExpertCache>(ctx, spec, std::move(weights), options, dense);
 }
 
+// A matrix whose rows the file holds as they are, but in several tensors: one for each expert, or
+// gate and up apart. Null if it does not.
+std::shared_ptr<const ops::RowParts> mapped_parts(const Weights& weights, int64_t p,
+                                                  const LoadOptions& options) {
+  const ParameterSpec& parameter = weights.parameters()[static_cast<size_t>(p)];
+  const bool multiplied =
+      parameter.kind == ParameterKind::projection || parameter.kind == ParameterKind::expert;
+  if (!multiplied || !can_be_packed(parameter)) return nullptr;
+  auto parts = std::make_shared<ops::RowParts>();
+  parts->parts = weights.row_views(p, options.compute);
+  if (parts->parts.empty()) return nullptr;
+  parts->per_matrix = parameter.shape.dim(-2) / parts->parts.front().dim(0);
+  return parts;
+}
+
 }  // namespace
 
 void set_weight_format(std::string_view name, LoadOptions& options) {
@@ -112,7 +127,9 @@ DType natural_compute(const std::filesystem::path& place, const ModelSpec& spec)
 }
 
 LoadedModel load_model(Context& ctx, const std::filesystem::path& place, DType compute) {
-  return load_model(ctx, place, LoadOptions{.compute = compute, .format = WeightFormat::dense});
+  return load_model(
+      ctx, place,
+      LoadOptions{.compute = compute, .format = WeightFormat::dense, .map_parts = false});
 }
 
 LoadedModel load_model(Context& ctx, const std::filesystem::path& place,
@@ -134,6 +151,7 @@ LoadedModel load_model(Context& ctx, const std::filesystem::path& place,
           weights->view(p, whole(parameter), compute_type(parameter.kind, options.compute));
       if (mapped.defined()) weight.dense = mapped.reshape(parameter.shape);
     }
+    if (!weight.defined() && options.map_parts) weight.parts = mapped_parts(*weights, p, options);
     complete.push_back(weight.defined());
     return weight;
   };

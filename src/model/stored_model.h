@@ -59,6 +59,9 @@ struct LoadOptions {
   // no more memory than that: to measure what the disk gives.
   bool drop_cache = false;
   nn::RoutingControl routing = {};  // of the decoder
+  // Matrices whose rows lie in several tensors of a file stay there (ops::RowParts) where the type
+  // is the same, so that a model opens at once whatever its size. Such a model cannot be trained.
+  bool map_parts = true;
 };
 
 // Whether a parameter is rounded to options.packed.
@@ -69,8 +72,8 @@ bool is_packed(const ModelSpec& spec, const ParameterSpec& parameter, const Load
 void set_weight_format(std::string_view name, LoadOptions& options);
 
 // A decoder with its parameters in the compute type, or packed. Parameters that the file stores as
-// we do (in that type, a whole parameter in our order) are views of the mapped file and not
-// writable; the rest is in memory.
+// we do (in that type, in our order) are views of the mapped file and not writable; the rest is in
+// memory.
 struct LoadedModel {
   std::shared_ptr<const Parameters> parameters;
   std::shared_ptr<const Decoder> decoder;
@@ -80,7 +83,7 @@ struct LoadedModel {
 // layer exceed, naming what they need.
 LoadedModel load_model(Context& ctx, const std::filesystem::path& place,
                        const LoadOptions& options);
-// All dense.
+// All dense, each parameter in one piece.
 LoadedModel load_model(Context& ctx, const std::filesystem::path& place, DType compute);
 
 // A model of random weights that no file holds, to measure the speed and memory of any size: normal

@@ -33,6 +33,7 @@ class FileWeights final : public Weights {
   int64_t num_tensors() const override { return static_cast<int64_t>(source_->tensors().size()); }
   void read(Context& ctx, int64_t parameter, Range elements, DType type, void* out) const override;
   Tensor view(int64_t parameter, Range elements, DType type) const override;
+  std::vector<Tensor> row_views(int64_t parameter, DType type) const override;
   std::optional<BlockType> block_type(int64_t parameter) const override;
   std::vector<ops::BlockRows> blocks(int64_t parameter, Range rows) const override;
   std::vector<std::span<const std::byte>> mapped(int64_t parameter, Range elements) const override;
@@ -153,6 +154,23 @@ Tensor FileWeights::view(int64_t parameter, Range elements, DType type) const {
     return tensor.reshape({tensor.elements()}).slice(begin, begin + elements.size());
   }
   return {};
+}
+
+std::vector<Tensor> FileWeights::row_views(int64_t parameter, DType type) const {
+  const Shape& shape = parameters_[static_cast<size_t>(parameter)].shape;
+  const int64_t width = shape.dim(-1);
+  const auto own = pieces(parameter);
+  const int64_t run = own.front().elements;
+  // Parts do not reach over the end of a matrix.
+  if (run == 0 || run % width != 0 || shape.dim(-2) % (run / width) != 0) return {};
+  std::vector<Tensor> views;
+  for (const FilePart& piece : own) {
+    if (piece.elements != run) return {};
+    const Tensor mapped = view(parameter, {piece.offset, piece.offset + run}, type);
+    if (!mapped.defined()) return {};
+    views.push_back(mapped.reshape({run / width, width}));
+  }
+  return views;
 }
 
 std::optional<BlockType> FileWeights::block_type(int64_t parameter) const {

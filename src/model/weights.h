@@ -38,6 +38,9 @@ class Weights {
   // The same elements as a tensor on the mapped file, if they lie there in our order, in that type
   // and aligned; otherwise an empty tensor. Not writable; keeps the file mapped.
   virtual Tensor view(int64_t parameter, Range elements, DType type) const = 0;
+  // A whole matrix or stack of them as such views of equal numbers of rows, end to end; none if the
+  // files do not hold it so.
+  virtual std::vector<Tensor> row_views(int64_t parameter, DType type) const = 0;
   // The type of a quantised parameter. Nothing if the file does not hold all of it in blocks of one
   // type, row by row.
   virtual std::optional<BlockType> block_type(int64_t parameter) const = 0;

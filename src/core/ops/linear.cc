@@ -165,4 +165,42 @@ Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight,
   return linear_groups(ctx, x, weight, x.dtype(), std::move(products));
 }
 
+Tensor linear_of_parts(Context& ctx, const Tensor& x, const RowParts& weight,
+                       std::span<const int64_t> offsets, DType dtype) {
+  CADRE_CHECK(!ctx.recording());
+  expect_activation(x, "linear_of_parts: x");
+  expect_rank(x, 2, "linear_of_parts: x");
+  const int64_t k = x.dim(1);
+  const int64_t height = weight.parts.front().dim(0);
+  for (const Tensor& part : weight.parts) {
+    expect_shape(part, {height, k}, "linear_of_parts: part");
+    expect_dtype(part, x.dtype(), "linear_of_parts: part");
+  }
+  CADRE_CHECK(std::ssize(offsets) == weight.count() + 1 && offsets.back() == x.dim(0));
+  const Tensor y = ctx.empty({x.dim(0), weight.rows()}, dtype);
+  std::vector<kernels::GemmArgs> products;
+  for (int64_t matrix = 0; matrix < weight.count(); ++matrix) {
+    const int64_t begin = offsets[static_cast<size_t>(matrix)];
+    const int64_t rows = offsets[static_cast<size_t>(matrix) + 1] - begin;
+    CADRE_CHECK(rows >= 0);
+    for (int64_t j = 0; rows > 0 && j < weight.per_matrix; ++j) {
+      products.push_back(
+          {.m = rows,
+           .n = height,
+           .k = k,
+           .a = Products::at(x, begin * k),
+           .a_stride = k,
+           .b = weight.parts[static_cast<size_t>(matrix * weight.per_matrix + j)].raw(),
+           .b_stride = k,
+           .b_transposed = true,
+           .type = x.dtype(),
+           .c = Products::at_output(y, begin * weight.rows() + j * height),
+           .c_stride = weight.rows(),
+           .c_type = dtype});
+    }
+  }
+  run_gemms(ctx, products);
+  return y;
+}
+
 }  // namespace cadre::ops

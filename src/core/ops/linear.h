@@ -26,4 +26,18 @@ Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight,
 Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight,
                       const GroupOffsets& offsets, std::span<const int64_t> matrices);
 
+// Matrices whose rows lie in equal parts at any places, such as the tensors of a mapped file: part
+// i, [R, K], has rows [i R, (i + 1) R) of all matrices end to end, M = per_matrix * R rows each.
+struct RowParts {
+  std::vector<Tensor> parts;
+  int64_t per_matrix = 1;
+
+  int64_t count() const { return static_cast<int64_t>(parts.size()) / per_matrix; }
+  int64_t rows() const { return per_matrix * parts.front().dim(0); }
+};
+// As grouped_linear, with the same bits, but y in `dtype`; one group for a plain linear layer. Not
+// recorded: throws Error(internal) if there is a tape.
+Tensor linear_of_parts(Context& ctx, const Tensor& x, const RowParts& weight,
+                       std::span<const int64_t> offsets, DType dtype);
+
 }  // namespace cadre::ops

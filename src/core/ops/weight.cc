@@ -83,17 +83,23 @@ Tensor multiply(Context& ctx, const LinearInput& x, const PackedMatrix& w,
 int64_t Weight::count() const {
   if (slots) return static_cast<int64_t>(slots->size());
   if (packed.defined()) return packed.count;
+  if (parts) return parts->count();
   return dense.rank() == 3 ? dense.dim(0) : 1;
 }
 
 int64_t Weight::rows() const {
+  if (parts) return parts->rows();
   return packed.defined() ? packed.rows : dense.dim(dense.rank() - 2);
 }
 
-int64_t Weight::bytes() const { return packed.defined() ? packed.bytes() : dense.bytes(); }
+int64_t Weight::bytes() const {
+  if (parts) return std::ssize(parts->parts) * parts->parts.front().bytes();
+  return packed.defined() ? packed.bytes() : dense.bytes();
+}
 
 int64_t Weight::matrix_bytes() const {
   if (packed.defined()) return packed.matrix_bytes();
+  if (parts) return parts->per_matrix * parts->parts.front().bytes();
   return dense.rank() == 3 ? dense.dim(1) * dense.dim(2) * dtype_size(dense.dtype())
                            : dense.bytes();
 }
@@ -132,12 +138,17 @@ LinearInput linear_input(Context& ctx, const Tensor& x, const Weight& weight) {
 }
 
 Tensor linear(Context& ctx, const LinearInput& x, const Weight& weight, DType dtype) {
+  if (weight.parts) {
+    const int64_t ends[] = {0, x.x.dim(0)};
+    return linear_of_parts(ctx, x.x, *weight.parts, ends, dtype);
+  }
   if (!weight.packed.defined()) return linear(ctx, x.x, weight.dense, dtype);
   return multiply(ctx, x, weight.packed, {{0, x.quants.dim(0), 0}}, dtype);
 }
 
 Tensor grouped_linear(Context& ctx, const LinearInput& x, const Weight& weight,
                       const GroupOffsets& offsets) {
+  if (weight.parts) return linear_of_parts(ctx, x.x, *weight.parts, *offsets, x.x.dtype());
   if (!weight.packed.defined()) {
     return weight.slots ? grouped_linear(ctx, x.x, weight.dense, offsets, *weight.slots)
                         : grouped_linear(ctx, x.x, weight.dense, offsets);

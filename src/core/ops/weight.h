@@ -16,20 +16,24 @@
 
 namespace cadre::ops {
 
-// One of dense and packed is defined. Dense: [M, K], or [E, M, K] for experts. Packed weights are
-// for inference: they have no derivative.
+// One of dense, packed and parts is defined. Dense: [M, K], or [E, M, K] for experts. Packed
+// weights are for inference: they have no derivative.
 struct Weight {
   Tensor dense;
   PackedMatrix packed;
   // With it the stack above holds some experts in any order, and matrix e of the weight is matrix
   // (*slots)[e] of the stack. For inference too.
   std::shared_ptr<const std::vector<int64_t>> slots = nullptr;
+  // Dense, but in parts of a mapped file. For inference too.
+  std::shared_ptr<const RowParts> parts = nullptr;
 
-  bool defined() const { return dense.defined() || packed.defined(); }
+  bool defined() const { return dense.defined() || packed.defined() || parts; }
   int64_t count() const;         // E, or 1
   int64_t rows() const;          // M
   int64_t bytes() const;         // of the memory that it holds
   int64_t matrix_bytes() const;  // of one matrix
+  // The type of elements of weights that are not packed.
+  DType dtype() const { return parts ? parts->parts.front().dtype() : dense.dtype(); }
 };
 
 // Activations on their way into linear layers: x if any of them is dense, and x in 8 bits if any is
