@@ -10,7 +10,7 @@ namespace cadre::ops {
 namespace {
 
 // Work of a task in bytes of weights, when few tokens make the product a matter of memory.
-constexpr int64_t kTaskBytes = 64 << 10;
+constexpr int64_t kTaskBytes = 512 << 10;
 // Tiles of a task for many tokens, which are packed for each task anew.
 constexpr int64_t kTaskTiles = 64;
 constexpr int64_t kManyTokens = 16;

@@ -27,6 +27,15 @@ WeightGroup load_unsigned(const std::byte* group) {
   return w;
 }
 
+// Every line: the processor's own prefetching stops at each page and begins late.
+constexpr int64_t kPrefetchBytes = 2048;
+template <PackedFormat kFormat>
+inline void prefetch_group(const std::byte* group) {
+  for (int64_t line = 0; line < packed_group_bytes(kFormat); line += 64) {
+    _mm_prefetch(reinterpret_cast<const char*>(group) + line, _MM_HINT_T0);
+  }
+}
+
 __m512i broadcast_quad(const int8_t* x) {
   return _mm512_set1_epi32(*reinterpret_cast<const int32_t*>(x));
 }
@@ -63,7 +72,7 @@ void multiply_tile(const QuantisedGemmArgs& args, const std::byte* tile, int64_t
     if constexpr (packed_has_minimum(kFormat)) dmin = load_halves(block + 32);
     const std::byte* quants = block + packed_header_bytes(kFormat);
     for (int64_t g = 0; g < kGroups; ++g, quants += packed_group_bytes(kFormat)) {
-      _mm_prefetch(reinterpret_cast<const char*>(quants) + 4096, _MM_HINT_T0);
+      prefetch_group<kFormat>(quants + kPrefetchBytes);
       const WeightGroup w = load_unsigned<kFormat>(quants);
       const int64_t group = first + g;
       if constexpr (kFormat == PackedFormat::q6_k) {
