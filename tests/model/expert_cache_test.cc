@@ -190,10 +190,10 @@ TEST_CASE("expert cache: resident memory obeys the limit") {
   for (int i = 0; i < 4; ++i) hidden_of(machine.ctx, limited);
   const auto statistics = limited.experts->statistics();
   CHECK(statistics.read_bytes > (20 << 20));
-  // Activations, scratch of kernels (two threads with a megabyte or two each) and the allocator's
-  // size classes come on top.
+  // Activations, scratch of kernels (two threads with a megabyte or two each), the allocator's size
+  // classes and whole huge pages come on top; the model and its pages of the file take 54 MB.
   const int64_t grown = resident_bytes() - before;
-  CHECK(grown < options.memory_bytes + (12 << 20));
+  CHECK(grown < options.memory_bytes + (24 << 20));
 }
 
 TEST_CASE("expert slots: the least used expert goes, ageing and the kept ones considered") {
