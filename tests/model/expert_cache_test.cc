@@ -180,6 +180,9 @@ TEST_CASE("expert cache: resident memory obeys the limit") {
     write_gguf(machine.ctx, file, spec, *parameters, {.matrices = BlockType::q8_0});
   }
   Machine machine;
+  // Scratch of kernels, which the context keeps, is no part of what the limit is about.
+  hidden_of(machine.ctx, model::load_model(machine.ctx, file, LoadOptions{}));
+  machine.ctx.allocator().release_unused();
   // 64 experts of 0.4 MB, in the file and as much again packed.
   LoadOptions options;
   options.memory_bytes = 6 << 20;
@@ -190,10 +193,9 @@ TEST_CASE("expert cache: resident memory obeys the limit") {
   for (int i = 0; i < 4; ++i) hidden_of(machine.ctx, limited);
   const auto statistics = limited.experts->statistics();
   CHECK(statistics.read_bytes > (20 << 20));
-  // Activations, scratch of kernels (two threads with a megabyte or two each), the allocator's size
-  // classes and whole huge pages come on top; the model and its pages of the file take 54 MB.
+  // Activations, the allocator's size classes and whole huge pages come on top.
   const int64_t grown = resident_bytes() - before;
-  CHECK(grown < options.memory_bytes + (24 << 20));
+  CHECK(grown < options.memory_bytes + (12 << 20));
 }
 
 TEST_CASE("expert slots: the least used expert goes, ageing and the kept ones considered") {
