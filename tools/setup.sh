@@ -8,8 +8,8 @@
 set -eu
 
 packages="cmake ninja-build g++ pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev
-  libtomlplusplus-dev libpcre2-dev libutf8proc-dev libzstd-dev libxxhash-dev libminizip-dev libyaml-dev
-  libedit-dev doctest-dev"
+  libtomlplusplus-dev libpcre2-dev libutf8proc-dev libzstd-dev libxxhash-dev libminizip-dev zlib1g-dev
+  libyaml-dev libedit-dev doctest-dev"
 # Only read, never run: the Python domain of the quick start's training text.
 packages="$packages libpython3-stdlib"
 
