@@ -97,6 +97,8 @@ void setup_eval(CLI::App& app) {
   setup_divergence(*app.add_subcommand(
       "divergence", "How far one model's predictions are from another's on the same text"));
   setup_perplexity(*app.add_subcommand("perplexity", "How well a model predicts a text"));
+  setup_stream(*app.add_subcommand(
+      "stream", "How well it goes on predicting a text longer than its context, with sinks"));
 }
 
 }  // namespace cadre::cli

@@ -8,5 +8,6 @@ class App;
 namespace cadre::cli {
 
 void setup_divergence(CLI::App& app);  // eval_divergence.cc
+void setup_stream(CLI::App& app);      // eval_stream.cc
 
 }  // namespace cadre::cli

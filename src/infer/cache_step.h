@@ -30,7 +30,7 @@ class CacheStep : public nn::KeyValueStore {
                             const Tensor& values) override;
   const ops::AttentionSegments& segments(int64_t layer) override;
   Reach reach(int64_t layer, int64_t) const override {
-    return {cache_.window_of(layer), cache_.sinks()};
+    return {cache_.window_of(layer), cache_.sinks(), cache_.beyond_context()};
   }
   ops::LocalFilterRows filter_rows_before(Context& ctx, int64_t layer) override;
   void keep_filter_rows(Context& ctx, int64_t layer, const ops::LocalFilterRows& rows) override;

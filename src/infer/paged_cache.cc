@@ -37,6 +37,7 @@ PagedCache::PagedCache(const model::ModelSpec& spec, DType compute, const CacheO
     : share_prefixes_(options.share_prefixes),
       rewind_(options.rewind),
       sinks_(options.sinks),
+      beyond_context_(options.beyond_context || options.sinks > 0),
       capacity_(spec.max_positions),
       index_(std::vector<int64_t>()) {
   model::expect_can_decode(spec);
@@ -46,7 +47,7 @@ PagedCache::PagedCache(const model::ModelSpec& spec, DType compute, const CacheO
          "with a window",
          sinks_, options.window);
   }
-  if (sinks_ > 0) capacity_ = kEndless;
+  if (beyond_context_) capacity_ = kEndless;
   for (int64_t layer = 0; layer < spec.num_layers(); ++layer) {
     const model::AttentionSpec& attention = spec.blocks[static_cast<size_t>(layer)].attention;
     const int64_t window = narrower(attention.window, options.window);
@@ -55,7 +56,7 @@ PagedCache::PagedCache(const model::ModelSpec& spec, DType compute, const CacheO
       int64_t count = num_pages(options, window);
       // What one text needs at least, a step of one token included.
       const int64_t least = tiles_of(sinks_) + tiles_of(window + rewind_) + 2;
-      if (window > 0 && sinks_ > 0) count = std::max(count, least);
+      if (window > 0 && beyond_context_) count = std::max(count, least);
       if (window == 0 || count < least) capacity_ = std::min(capacity_, count * kTile);
       groups_.push_back({window, {}, PagePool(count)});
       group = groups_.end() - 1;
@@ -259,6 +260,14 @@ PagedCache::Usage PagedCache::usage() const {
   }
   usage.copied = copied_;
   return usage;
+}
+
+int64_t PagedCache::owned_bytes() const {
+  int64_t bytes = 0;
+  for (int64_t l = 0; l < num_layers(); ++l) {
+    bytes += layer(l).bytes_per_page() * groups_[group_of(l)].pool.in_use();
+  }
+  return bytes;
 }
 
 int64_t PagedCache::reserved_bytes() const {

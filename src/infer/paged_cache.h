@@ -29,9 +29,10 @@ struct CacheOptions {
   // Queries see no more than the last `window` keys, besides the first `sinks` (ops::
   // AttentionOptions), and texts may be of any length; 0 leaves layers as the model has them.
   int64_t window = 0;
-  int64_t sinks = 0;           // only with a window
-  bool share_prefixes = true;  // find earlier beginnings by content
-  int64_t rewind = 0;          // tokens that truncate() may have to take back
+  int64_t sinks = 0;            // only with a window
+  bool beyond_context = false;  // let texts be longer than the model's context; true with sinks
+  bool share_prefixes = true;   // find earlier beginnings by content
+  int64_t rewind = 0;           // tokens that truncate() may have to take back
 };
 
 // What one sequence has in the cache. Made by a PagedCache and given back with release().
@@ -86,6 +87,7 @@ class PagedCache {
   // How far a layer's queries see.
   int64_t window_of(int64_t layer) const { return groups_[group_of(layer)].window; }
   int64_t sinks() const { return sinks_; }
+  bool beyond_context() const { return beyond_context_; }
 
   // --- for CacheStep
   size_t num_groups() const { return groups_.size(); }
@@ -104,6 +106,8 @@ class PagedCache {
   Usage usage() const;
   // Of all groups if every page were written.
   int64_t reserved_bytes() const;
+  // Of all groups in pages that sequences own now.
+  int64_t owned_bytes() const;
 
  private:
   struct Group {
@@ -133,6 +137,7 @@ class PagedCache {
   bool share_prefixes_;
   int64_t rewind_;
   int64_t sinks_;
+  bool beyond_context_;
   bool has_filters_ = false;
   int64_t capacity_;
   int64_t copied_ = 0;

@@ -60,7 +60,7 @@ Tensor Attention::forward(Context& ctx, const Tensor& x, const ForwardInput& inp
     const KeyValueStore::Reach reach = input.store->reach(layer_, spec_.window);
     options.window = reach.window;
     options.sinks = reach.sinks;
-    const Turned turned = turn(ctx, q, k, input, options);
+    const Turned turned = turn(ctx, q, k, input, reach);
     const ops::KeyValuePages pages = input.store->extend(ctx, layer_, turned.k, v);
     y = ops::paged_attention(ctx, turned.q, pages, input.store->segments(layer_), options,
                              turned.sink_q);
@@ -72,15 +72,15 @@ Tensor Attention::forward(Context& ctx, const Tensor& x, const ForwardInput& inp
   return output_.forward(ctx, y, type);
 }
 
-// Turns queries and keys to their positions, which with sinks may lie beyond the table, and queries
-// that sinks are far behind to the place directly behind sinks and window.
+// Turns queries and keys to their positions, which may lie beyond the table where the store says
+// so, and queries that sinks are far behind to the place directly behind sinks and window.
 Attention::Turned Attention::turn(Context& ctx, const Tensor& q, const Tensor& k,
                                   const ForwardInput& input,
-                                  const ops::AttentionOptions& options) const {
+                                  const KeyValueStore::Reach& reach) const {
   std::shared_ptr<const ops::RopeTable> table = rope_;
   ops::Positions positions = input.positions;
   const auto& all = *input.positions;
-  if (options.sinks > 0 && !all.empty() &&
+  if (reach.beyond_context && !all.empty() &&
       *std::max_element(all.begin(), all.end()) >= rope_->max_positions()) {
     table = std::make_shared<const ops::RopeTable>(rope_->at(all));
     auto rows = std::make_shared<std::vector<int32_t>>(all.size());
@@ -90,8 +90,8 @@ Attention::Turned Attention::turn(Context& ctx, const Tensor& q, const Tensor& k
   Turned turned = {ops::rope(ctx, q, spec_.num_heads, positions, table),
                    ops::rope(ctx, k, spec_.num_kv_heads, positions, table),
                    {}};
-  if (options.sinks == 0) return turned;
-  const int64_t last = options.sinks + options.window - 1;
+  if (reach.sinks == 0) return turned;
+  const int64_t last = reach.sinks + reach.window - 1;
   auto near = std::make_shared<std::vector<int32_t>>(all);
   for (int32_t& position : *near)
     position = static_cast<int32_t>(std::min<int64_t>(position, last));

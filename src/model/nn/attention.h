@@ -32,7 +32,7 @@ class Attention {
     Tensor sink_q;  // undefined without sinks
   };
   Turned turn(Context& ctx, const Tensor& q, const Tensor& k, const ForwardInput& input,
-              const ops::AttentionOptions& options) const;
+              const KeyValueStore::Reach& reach) const;
 
   model::AttentionSpec spec_;
   int64_t layer_;

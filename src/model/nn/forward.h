@@ -30,7 +30,8 @@ class KeyValueStore {
   // How far the queries of a layer see whose model has the given window (0: all keys).
   struct Reach {
     int64_t window;
-    int64_t sinks;  // ops::AttentionOptions
+    int64_t sinks;                // ops::AttentionOptions
+    bool beyond_context = false;  // positions may be past the model's
   };
   virtual Reach reach(int64_t layer, int64_t window) const;
 
