@@ -1,7 +1,6 @@
 #include "model/nn/mlp.h"
 
-#include "core/ops/elementwise.h"
-#include "core/ops/swiglu.h"
+#include "core/ops/swiglu_input.h"
 
 namespace cadre::nn {
 
@@ -10,9 +9,8 @@ Mlp::Mlp(const std::string& name, const model::Parameters& parameters)
 
 Tensor Mlp::forward(Context& ctx, const Tensor& x) const {
   const DType type = ops::inner_type(gate_up_.weight(), x.dtype());
-  const Tensor inner = ops::swiglu(ctx, gate_up_.forward(ctx, x, type));
-  const bool packed = down_.weight().packed.defined();
-  return down_.forward(ctx, packed ? inner : ops::cast(ctx, inner, x.dtype()), x.dtype());
+  const Tensor inner = gate_up_.forward(ctx, x, type);
+  return down_.forward(ctx, ops::swiglu_input(ctx, inner, down_.weight(), x.dtype()), x.dtype());
 }
 
 }  // namespace cadre::nn

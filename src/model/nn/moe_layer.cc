@@ -7,7 +7,7 @@
 
 #include "core/ops/dispatch.h"
 #include "core/ops/elementwise.h"
-#include "core/ops/swiglu.h"
+#include "core/ops/swiglu_input.h"
 
 namespace cadre::nn {
 
@@ -71,11 +71,9 @@ MoeLayer::MoeLayer(const model::ModelSpec& model, int64_t layer,
 Tensor MoeLayer::run_experts(Context& ctx, ops::LinearInput rows, const ops::Weight& gate_up,
                              const ops::Weight& down, const ops::GroupOffsets& offsets,
                              DType type) {
-  Tensor inner = ops::grouped_linear(ctx, rows, gate_up, offsets);
+  const Tensor inner = ops::grouped_linear(ctx, rows, gate_up, offsets);
   rows = {};  // before more memory is asked for
-  inner = ops::swiglu(ctx, inner);
-  if (!down.packed.defined()) inner = ops::cast(ctx, inner, type);
-  return ops::grouped_linear(ctx, ops::linear_input(ctx, inner, down), down, offsets);
+  return ops::grouped_linear(ctx, ops::swiglu_input(ctx, inner, down, type), down, offsets);
 }
 
 Tensor MoeLayer::run_stored(Context& ctx, const Tensor& x, const ForwardInput& input,

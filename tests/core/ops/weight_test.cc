@@ -8,6 +8,9 @@
 
 #include "core/kernels/quantise.h"
 #include "core/ops/dispatch.h"
+#include "core/ops/elementwise.h"
+#include "core/ops/swiglu.h"
+#include "core/ops/swiglu_input.h"
 #include "tests/core/ops/op_testing.h"
 
 namespace cadre::ops {
@@ -214,6 +217,29 @@ TEST_CASE("pack_values_into: a matrix among others is that of a stack of one") {
   pack_values_into(ctx, stack, {1, 2}, read);
   CHECK(std::memcmp(alone.tile(0, 0), stack.tile(1, 0),
                     static_cast<size_t>(alone.matrix_bytes())) == 0);
+}
+
+TEST_CASE("swiglu_input: activating and rounding at once gives the bits of both steps") {
+  for (const kernels::KernelTable* table : supported_tables()) {
+    CAPTURE(table->name);
+    Machine machine(*table, 3);
+    Context& ctx = machine.ctx;
+    for (const DType type : {DType::f32, DType::bf16}) {
+      for (const int64_t n : {int64_t{1}, int64_t{8}, int64_t{131}}) {
+        CAPTURE(n);
+        const int64_t k = 288;
+        const Weight weight = {.dense = {},
+                               .packed = empty_packed(ctx, PackedFormat::q8_0, 1, 5, k)};
+        const Tensor gate_up = cast(ctx, random_tensor({n, 2 * k}, DType::f32, 3), type);
+        const LinearInput expected = linear_input(ctx, swiglu(ctx, gate_up), weight);
+        const LinearInput found = swiglu_input(ctx, gate_up, weight, type);
+        CHECK(same_bits(found.quants, expected.quants));
+        CHECK(same_bits(found.scales, expected.scales));
+        CHECK(same_bits(found.sums, expected.sums));
+        CHECK(same_bits(found.minimums, expected.minimums));
+      }
+    }
+  }
 }
 
 }  // namespace
