@@ -10,7 +10,10 @@
 #include "cli/human.h"
 #include "cli/runtime.h"
 #include "cli/terminal.h"
+#include "core/base/error.h"
+#include "core/io/fields_io.h"
 #include "core/io/json_value.h"
+#include "core/io/toml.h"
 #include "core/ops/roofline.h"
 
 namespace cadre::cli {
@@ -18,6 +21,7 @@ namespace {
 
 struct Options {
   bool roofline = false;
+  bool tune = false;
   BenchModelOptions model;
 };
 
@@ -49,12 +53,35 @@ void run_roofline(const BenchModelOptions& options) {
   print("copy   {}B/s, read and written together\n", human_count(limits.copy_bytes));
 }
 
+void run_tune(const BenchModelOptions& options) {
+  Runtime runtime(options.runtime);
+  const std::filesystem::path file = tuning_file();
+  if (file.empty()) {
+    fail(ErrorKind::invalid_input,
+         "no place to keep what is measured: set HOME or XDG_CACHE_HOME to a folder");
+  }
+  Crossovers found = ops::measure_crossovers(runtime.context());
+  save_tuning(file, runtime.tuning_key(), found);
+  if (options.json) {
+    io::JsonValue json = io::fields_to_json(io::list_fields(found));
+    print("{}\n", json.set("file", file.string()).pretty());
+    return;
+  }
+  for (const io::Field& field : io::list_fields(found)) {
+    print("{:<12} {:>6}   {}\n", field.name, io::toml_text(io::field_value(field)), field.help);
+  }
+  print("written to {}\n", file.string());
+}
+
 }  // namespace
 
 void setup_bench(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_flag("--roofline", options->roofline,
                "Measure what this machine can do at most: arithmetic and memory");
+  app.add_flag("--tune", options->tune,
+               "Measure which of several ways of computing is quickest here, and keep it for all "
+               "commands; results do not change");
   add_bench_model_options(app, options->model);
   add_fields(app, options->model.runtime, "Machine");
   add_json_flag(app, options->model.json);
@@ -63,6 +90,7 @@ void setup_bench(CLI::App& app) {
   setup_bench_moe(*app.add_subcommand("moe", "The mixture layer against a dense one"));
   add_examples(app,
                "  cadre bench --roofline\n"
+               "  cadre bench --tune\n"
                "  cadre bench olmoe-q8_0.gguf -p 512 -n 128 -b 1,8,32 -d 0,4096\n"
                "  cadre bench mixtral-q4_k.gguf --memory 8G -n 64\n"
                "  cadre bench --random OLMoE-1B-7B-0924/config.json --weights q4_0 --json\n"
@@ -72,6 +100,8 @@ void setup_bench(CLI::App& app) {
     if (!app.get_subcommands().empty()) return;
     if (options->roofline) {
       run_roofline(options->model);
+    } else if (options->tune) {
+      run_tune(options->model);
     } else if (!options->model.model.empty() || !options->model.random.empty()) {
       run_bench_model(options->model);
     } else {

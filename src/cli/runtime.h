@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "cli/tuning.h"
 #include "core/base/cpu_features.h"
 #include "core/base/fields.h"
 #include "core/base/thread_pool.h"
@@ -27,8 +28,9 @@ struct RuntimeOptions {
 // How many threads --threads asks for.
 int thread_count(int64_t asked);
 
-// Owns the pool, the allocator and a context on them; the kernel table lives as long as the
-// program. Throws Error(invalid_input) if the processor lacks the instruction set.
+// Owns the pool, the allocator and a context on them, with the crossovers that were measured for it
+// if any were (cli/tuning.h); the kernel table lives as long as the program. Throws
+// Error(invalid_input) if the processor lacks the instruction set.
 class Runtime {
  public:
   explicit Runtime(const RuntimeOptions& options);
@@ -38,6 +40,7 @@ class Runtime {
   ThreadPool& pool() { return pool_; }
   const std::shared_ptr<Allocator>& allocator() const { return allocator_; }
   Context& context() { return context_; }
+  TuningKey tuning_key() const;
 
  private:
   CpuFeatures features_;

@@ -40,6 +40,8 @@ struct QuantisedGemmArgs {
   float* y = nullptr;                // y[t * y_stride + r]
   int64_t y_stride = 0;
   std::byte* scratch = nullptr;  // quantised_gemm_scratch(k) bytes, 64-byte aligned
+  // For tables with matrix tiles of 16 tokens: how many must be in the last one for it to pay.
+  int64_t tile_tokens = 11;
 };
 using QuantisedGemmFn = void(const QuantisedGemmArgs& args) noexcept;
 

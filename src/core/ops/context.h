@@ -9,6 +9,7 @@
 #include "core/base/range.h"
 #include "core/base/thread_pool.h"
 #include "core/kernels/table.h"
+#include "core/ops/crossovers.h"
 #include "core/ops/linear_observer.h"
 #include "core/ops/tape.h"
 #include "core/tensor/tensor.h"
@@ -61,6 +62,10 @@ class Context {
   LinearObserver* observer() const { return observer_; }
   void set_observer(LinearObserver* observer) { observer_ = observer; }
 
+  // Which way of several to compute with, never what comes out.
+  const Crossovers& crossovers() const { return crossovers_; }
+  void set_crossovers(const Crossovers& crossovers) { crossovers_ = crossovers; }
+
  private:
   ThreadPool& pool_;
   const kernels::KernelTable& table_;
@@ -68,6 +73,7 @@ class Context {
   std::vector<Tensor> scratch_;  // one per worker, grown on demand
   Tape* tape_ = nullptr;
   LinearObserver* observer_ = nullptr;
+  Crossovers crossovers_;
 };
 
 }  // namespace cadre

@@ -9,8 +9,6 @@
 namespace cadre::ops {
 namespace {
 
-// Work of a task in bytes of weights, when few tokens make the product a matter of memory.
-constexpr int64_t kTaskBytes = 512 << 10;
 // Tiles of a task for many tokens, which are packed for each task anew.
 constexpr int64_t kTaskTiles = 64;
 constexpr int64_t kManyTokens = 16;
@@ -29,7 +27,9 @@ struct Task {
 
 std::vector<Task> divide(Context& ctx, const PackedMatrix& w, const std::vector<Group>& groups) {
   const int64_t tiles = packed_tiles(w.rows);
-  const int64_t tile_bytes = packed_tile_bytes(w.format, w.k);
+  // When few tokens make the product a matter of memory.
+  const int64_t few =
+      std::max<int64_t>(1, ctx.crossovers().task_kib * 1024 / packed_tile_bytes(w.format, w.k));
   int64_t total = 0;
   for (const Group& group : groups) total += group.rows > 0 ? tiles : 0;
   // At least a few tasks for each thread, of whatever size.
@@ -37,8 +37,7 @@ std::vector<Task> divide(Context& ctx, const PackedMatrix& w, const std::vector<
   std::vector<Task> tasks;
   for (const Group& group : groups) {
     if (group.rows == 0) continue;
-    const int64_t wanted =
-        group.rows < kManyTokens ? std::max<int64_t>(1, kTaskBytes / tile_bytes) : kTaskTiles;
+    const int64_t wanted = group.rows < kManyTokens ? few : kTaskTiles;
     const int64_t step = std::min(wanted, most);
     for (int64_t t = 0; t < tiles; t += step) {
       tasks.push_back({&group, {t, std::min(tiles, t + step)}});
@@ -62,18 +61,16 @@ Tensor multiply(Context& ctx, const LinearInput& x, const PackedMatrix& w,
         const Task& task = tasks[static_cast<size_t>(index)];
         const int64_t row = task.group->begin;
         const int64_t column = task.tiles.begin * kPackedRows;
-        ctx.kernels().quantised_gemm(
-            {.x = {static_cast<const int8_t*>(x.quants.raw()) + row * k,
-                   x.scales.data<float>() + row * (k / 32), x.sums.data<int32_t>() + row * (k / 16),
-                   x.minimums.data<float>() + row * (k / 32)},
-             .m = task.group->rows,
-             .k = k,
-             .format = w.format,
-             .tiles = w.tile(task.group->matrix, task.tiles.begin),
-             .n = std::min(w.rows, task.tiles.end * kPackedRows) - column,
-             .y = y.data<float>() + row * w.rows + column,
-             .y_stride = w.rows,
-             .scratch = scratch});
+        ctx.kernels().quantised_gemm({.x = quantised_rows(x, row),
+                                      .m = task.group->rows,
+                                      .k = k,
+                                      .format = w.format,
+                                      .tiles = w.tile(task.group->matrix, task.tiles.begin),
+                                      .n = std::min(w.rows, task.tiles.end * kPackedRows) - column,
+                                      .y = y.data<float>() + row * w.rows + column,
+                                      .y_stride = w.rows,
+                                      .scratch = scratch,
+                                      .tile_tokens = ctx.crossovers().tile_tokens});
       });
   return dtype == DType::f32 ? y : cast(ctx, y, dtype);
 }
@@ -104,6 +101,34 @@ int64_t Weight::matrix_bytes() const {
                            : dense.bytes();
 }
 
+LinearInput quantised_input(Context& ctx, int64_t n, int64_t k) {
+  return {.x = {},
+          .quants = ctx.empty({n, k}, DType::i8),
+          .scales = ctx.empty({n, k / 32}, DType::f32),
+          .sums = ctx.empty({n, k / 16}, DType::i32),
+          .minimums = ctx.empty({n, k / 32}, DType::f32)};
+}
+
+kernels::QuantisedRows quantised_rows(const LinearInput& input, int64_t begin) {
+  const int64_t k = input.quants.dim(1);
+  return {static_cast<const int8_t*>(input.quants.raw()) + begin * k,
+          input.scales.data<float>() + begin * (k / 32),
+          input.sums.data<int32_t>() + begin * (k / 16),
+          input.minimums.data<float>() + begin * (k / 32)};
+}
+
+kernels::QuantiseRowsArgs rows_of(const LinearInput& input, const void* x, DType type,
+                                  int64_t begin) {
+  const int64_t k = input.quants.dim(1);
+  return {.x = x,
+          .type = type,
+          .k = k,
+          .quants = static_cast<int8_t*>(input.quants.raw()) + begin * k,
+          .scales = input.scales.data<float>() + begin * (k / 32),
+          .sums = input.sums.data<int32_t>() + begin * (k / 16),
+          .x_minimums = input.minimums.data<float>() + begin * (k / 32)};
+}
+
 LinearInput linear_input(Context& ctx, const Tensor& x, std::span<const Weight* const> weights) {
   LinearInput input;
   input.x = x;
@@ -117,17 +142,9 @@ LinearInput linear_input(Context& ctx, const Tensor& x, std::span<const Weight* 
   for (const Weight* weight : weights) {
     if (weight->packed.defined()) expect_shape(x, {n, weight->packed.k}, "linear: x");
   }
-  input.quants = ctx.empty({n, k}, DType::i8);
-  input.scales = ctx.empty({n, k / 32}, DType::f32);
-  input.sums = ctx.empty({n, k / 16}, DType::i32);
-  input.minimums = ctx.empty({n, k / 32}, DType::f32);
-  const kernels::QuantiseRowsArgs args = {.x = x.raw(),
-                                          .type = x.dtype(),
-                                          .k = k,
-                                          .quants = static_cast<int8_t*>(input.quants.raw()),
-                                          .scales = input.scales.data<float>(),
-                                          .sums = input.sums.data<int32_t>(),
-                                          .x_minimums = input.minimums.data<float>()};
+  input = quantised_input(ctx, n, k);
+  input.x = x;
+  const kernels::QuantiseRowsArgs args = rows_of(input, x.raw(), x.dtype(), 0);
   ctx.for_rows(n, k * 6, [&](Range rows) { ctx.kernels().quantise_rows(args, rows); });
   return input;
 }

@@ -50,6 +50,14 @@ struct LinearInput {
 LinearInput linear_input(Context& ctx, const Tensor& x, std::span<const Weight* const> weights);
 LinearInput linear_input(Context& ctx, const Tensor& x, const Weight& weight);
 
+// Memory for n rows of k values in 8 bits, without x: what fills it gives rows_of() to the kernel.
+LinearInput quantised_input(Context& ctx, int64_t n, int64_t k);
+// Its rows from `begin` on, as products take them.
+kernels::QuantisedRows quantised_rows(const LinearInput& input, int64_t begin);
+// Rows of x in `type`, the first of which becomes row `begin` of the input.
+kernels::QuantiseRowsArgs rows_of(const LinearInput& input, const void* x, DType type,
+                                  int64_t begin);
+
 // y = x weight^T in `dtype`; see linear.h and core/kernels/quantised_gemm.h. Throws
 // Error(internal) if the input lacks what the weight needs, or a packed weight meets a tape.
 Tensor linear(Context& ctx, const LinearInput& x, const Weight& weight, DType dtype);

@@ -64,7 +64,8 @@ GuardedBuffer random_tiles(PackedFormat format, int64_t n, int64_t k, RandomStre
 }
 
 void multiply(const KernelTable& table, PackedFormat format, const Activations& x, int64_t m,
-              int64_t k, const GuardedBuffer& tiles, int64_t n, float* y, int64_t y_stride) {
+              int64_t k, const GuardedBuffer& tiles, int64_t n, float* y, int64_t y_stride,
+              int64_t tile_tokens = 11) {
   std::vector<std::byte> scratch(static_cast<size_t>(quantised_gemm_scratch(k)) + 64);
   auto at = reinterpret_cast<uintptr_t>(scratch.data());
   at = (at + 63) / 64 * 64;
@@ -76,7 +77,8 @@ void multiply(const KernelTable& table, PackedFormat format, const Activations& 
                         .n = n,
                         .y = y,
                         .y_stride = y_stride,
-                        .scratch = reinterpret_cast<std::byte*>(at)});
+                        .scratch = reinterpret_cast<std::byte*>(at),
+                        .tile_tokens = tile_tokens});
 }
 
 TEST_CASE("quantised_gemm: every table gives the bits of the scalar one") {
@@ -101,10 +103,15 @@ TEST_CASE("quantised_gemm: every table gives the bits of the scalar one") {
                n + 3);
       for (const KernelTable* table : testing::fast_tables()) {
         CAPTURE(table->name);
-        GuardedMatrix got = none;
-        multiply(*table, format, x, m, k, tiles, n, static_cast<float*>(got.data()), n + 3);
-        CHECK(got.same_bits(expected));
-        CHECK(got.guards_intact());
+        // Wherever tiles take over from vectors.
+        for (const int64_t tile_tokens : {1, 6, 11, 16}) {
+          CAPTURE(tile_tokens);
+          GuardedMatrix got = none;
+          multiply(*table, format, x, m, k, tiles, n, static_cast<float*>(got.data()), n + 3,
+                   tile_tokens);
+          CHECK(got.same_bits(expected));
+          CHECK(got.guards_intact());
+        }
       }
     }
   }

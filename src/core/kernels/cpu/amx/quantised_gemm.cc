@@ -18,8 +18,6 @@ namespace cadre::kernels::amx {
 namespace {
 
 constexpr int64_t kTokens = 16;
-// Tokens from which on a partly filled tile beats the VNNI loop; measured.
-constexpr int64_t kLeastTokens = 11;
 
 struct TileConfiguration {
   uint8_t palette;
@@ -256,7 +254,7 @@ template <PackedFormat kFormat>
 void run(const QuantisedGemmArgs& args) {
   const int64_t chunk = kChunkBytes / args.k < kTokens ? kTokens : kChunkBytes / args.k / 16 * 16;
   const int64_t rest = args.m % kTokens;
-  const int64_t in_tiles = rest >= kLeastTokens ? args.m : args.m - rest;
+  const int64_t in_tiles = rest >= args.tile_tokens ? args.m : args.m - rest;
   configure_tiles(kFormat == PackedFormat::q6_k ? 16 : 32);
   for (int64_t t = 0; t < in_tiles; t += chunk) {
     run_chunk<kFormat>(tokens_of(args, t, t + chunk < in_tiles ? t + chunk : in_tiles));
@@ -268,7 +266,7 @@ void run(const QuantisedGemmArgs& args) {
 }  // namespace
 
 void quantised_gemm(const QuantisedGemmArgs& args) noexcept {
-  if (args.m < kLeastTokens) return avx512::quantised_gemm_vnni(args);
+  if (args.m < args.tile_tokens && args.m < kTokens) return avx512::quantised_gemm_vnni(args);
   switch (args.format) {
     case PackedFormat::q8_0:
       return run<PackedFormat::q8_0>(args);
