@@ -6,6 +6,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "infer/paged_cache.h"
@@ -33,7 +34,11 @@ struct Answer {
   std::vector<int32_t> drafts = {};
   std::vector<TokenLogprobs> logprobs = {};  // of what was drawn in this step, if asked for
   bool forked = false;                       // the request's other answers have been made
-  int64_t reused = -1;                       // tokens found in the cache at first; -1 before that
+  // Until then, of the first answer: those of the request that have ended already and are not made.
+  // If it is among them it only reads the prompt for the others.
+  std::set<int64_t> ended = {};
+  bool preempted = false;  // has had to give its pages up
+  int64_t reused = 0;      // of the prompt, found in the cache before that
   std::optional<Clock::time_point> started = {};
   std::optional<Clock::time_point> answered = {};  // the first new token
   std::optional<StopReason> finished = {};

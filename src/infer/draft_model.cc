@@ -1,12 +1,16 @@
 #include "infer/draft_model.h"
 
 #include <algorithm>
+#include <exception>
+
+#include "core/base/error.h"
 
 namespace cadre::infer {
 
-DraftModel::DraftModel(const model::Decoder& decoder, int64_t max_sequences, int64_t step_tokens,
-                       int64_t cache_tokens)
+DraftModel::DraftModel(const model::Decoder& decoder, int64_t vocab_size, int64_t max_sequences,
+                       int64_t step_tokens, int64_t cache_tokens)
     : decoder_(decoder),
+      vocab_size_(std::min(vocab_size, decoder.spec().vocab_size)),
       step_tokens_(step_tokens),
       cache_(decoder.spec(), decoder.parameters().compute(),
              {.num_tokens = cache_tokens,
@@ -19,9 +23,8 @@ DraftModel::DraftModel(const model::Decoder& decoder, int64_t max_sequences, int
 DraftModel::Text& DraftModel::text_of(const Answer& answer) {
   std::unique_ptr<Text>& text = texts_[{answer.request, answer.index}];
   if (text == nullptr) {
-    SamplerOptions options = answer.options->text.sampler;
-    options.seed += answer.index;
-    text = std::make_unique<Text>(Text{cache_.make_sequence(), {}, Sampler(options)});
+    text = std::make_unique<Text>(
+        Text{cache_.make_sequence(), {}, Sampler(sampler_of(*answer.options, answer.index))});
   }
   return *text;
 }
@@ -63,11 +66,16 @@ bool DraftModel::schedule(Context& ctx, Entry& entry, int64_t& left) {
   return true;
 }
 
-// One pass; afterwards only those are left that got another guess and want more.
-void DraftModel::pass(Context& ctx, std::vector<Entry*>& entries) {
-  int64_t left = step_tokens_;
-  std::erase_if(entries, [&](Entry* entry) { return !schedule(ctx, *entry, left); });
-  if (entries.empty()) return;
+// The text goes on without this model. Some layers may have seen its last tokens and others not.
+void DraftModel::fail_at(Text& text) {
+  cache_.abandon(text.cache);
+  text.tokens.clear();
+  text.failed = true;
+  ++failures_;
+}
+
+// The logits behind the last scheduled token of each entry.
+Tensor DraftModel::forward(Context& ctx, const std::vector<Entry*>& entries) {
   auto tokens = std::make_shared<std::vector<int32_t>>();
   auto positions = std::make_shared<std::vector<int32_t>>();
   step_.clear();
@@ -90,7 +98,42 @@ void DraftModel::pass(Context& ctx, std::vector<Entry*>& entries) {
     row += entries[i]->scheduled;
     copy_row(hidden, row - 1, last, static_cast<int64_t>(i));
   }
-  const Tensor logits = decoder_.logits(ctx, last);
+  return decoder_.logits(ctx, last);
+}
+
+// Draws one more; false if that cannot be, as with a bias of a token that this model lacks.
+bool DraftModel::guess(Entry& entry, std::span<const float> logits) const {
+  const TextOptions& options = entry.answer->options->text;
+  int64_t candidates = std::min(std::ssize(logits), vocab_size_);
+  if (options.num_candidates > 0) candidates = std::min(candidates, options.num_candidates);
+  try {
+    const int32_t token =
+        entry.text->sampler.sample({.logits = logits.first(static_cast<size_t>(candidates)),
+                                    .position = std::ssize(entry.all),
+                                    .history = entry.all,
+                                    .prompt_length = entry.answer->prompt_size,
+                                    .stop_tokens = options.stop_tokens});
+    entry.answer->drafts.push_back(token);
+    entry.all.push_back(token);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// One pass; afterwards only those are left that got another guess and want more.
+void DraftModel::pass(Context& ctx, std::vector<Entry*>& entries) {
+  int64_t left = step_tokens_;
+  std::erase_if(entries, [&](Entry* entry) { return !schedule(ctx, *entry, left); });
+  if (entries.empty()) return;
+  Tensor logits;
+  try {
+    logits = forward(ctx, entries);
+  } catch (const std::exception&) {
+    for (Entry* entry : entries) fail_at(*entry->text);
+    entries.clear();
+    return;
+  }
   size_t kept = 0;
   for (size_t i = 0; i < entries.size(); ++i) {
     Entry& entry = *entries[i];
@@ -98,19 +141,12 @@ void DraftModel::pass(Context& ctx, std::vector<Entry*>& entries) {
     text.tokens.assign(entry.all.begin(), entry.all.begin() + text.cache.length + entry.scheduled);
     cache_.commit(text.cache, text.tokens);
     if (text.tokens.size() < entry.all.size()) continue;  // more in the next call
-    const TextOptions& options = entry.answer->options->text;
-    const int64_t candidates = options.num_candidates > 0
-                                   ? std::min(options.num_candidates, logits.dim(1))
-                                   : logits.dim(1);
-    const float* scores = logits.data<float>() + static_cast<int64_t>(i) * logits.dim(1);
-    const int32_t guess = text.sampler.sample({.logits = {scores, static_cast<size_t>(candidates)},
-                                               .position = std::ssize(entry.all),
-                                               .history = entry.all,
-                                               .prompt_length = entry.answer->prompt_size,
-                                               .stop_tokens = options.stop_tokens});
-    entry.answer->drafts.push_back(guess);
-    entry.all.push_back(guess);
-    if (--entry.most > 0) entries[kept++] = &entry;
+    const float* row = logits.data<float>() + static_cast<int64_t>(i) * logits.dim(1);
+    if (!guess(entry, {row, static_cast<size_t>(logits.dim(1))})) {
+      fail_at(text);
+    } else if (--entry.most > 0) {
+      entries[kept++] = &entry;
+    }
   }
   entries.resize(kept);
 }
@@ -125,6 +161,7 @@ void DraftModel::draft(Context& ctx, std::span<const Wanted> answers) {
         std::ranges::all_of(tokens, [&](int32_t token) { return token < vocab_size; });
     if (!known || std::ssize(tokens) >= cache_.capacity()) continue;
     Text& text = text_of(*wanted.answer);
+    if (text.failed) continue;
     go_back(text, tokens);
     entries.push_back(
         {wanted.answer, &text, std::min(wanted.most, kMaxDrafts), wanted.answer->tokens});

@@ -23,13 +23,15 @@ namespace cadre::infer {
 // same token. Belongs to one thread; the decoder must outlive it.
 class DraftModel {
  public:
-  // `cache_tokens` in all, and at most `step_tokens` in a pass.
-  DraftModel(const model::Decoder& decoder, int64_t max_sequences, int64_t step_tokens,
-             int64_t cache_tokens);
+  // Guesses are below `vocab_size`, that of the model which checks them. `cache_tokens` in all, and
+  // at most `step_tokens` in a pass.
+  DraftModel(const model::Decoder& decoder, int64_t vocab_size, int64_t max_sequences,
+             int64_t step_tokens, int64_t cache_tokens);
 
   // Gives each answer up to `most` guesses in its drafts. One that the draft model cannot follow
   // gets none: a token that it does not know, a text beyond its context, no page left. A long text
-  // is read over several calls.
+  // is read over several calls. An error ends the guesses, not the text: of one answer its own, of
+  // a pass those of all in it.
   struct Wanted {
     Answer* answer;
     int64_t most;  // >= 1
@@ -39,12 +41,15 @@ class DraftModel {
   void forget(const Answer& answer);
   // Forgets all but these: pages are for those that run.
   void keep_only(std::span<const std::unique_ptr<Answer>> running);
+  // Texts at which the model has failed.
+  int64_t failures() const { return failures_; }
 
  private:
   struct Text {
     CacheSequence cache;
     std::vector<int32_t> tokens;  // in the cache, guesses included
     Sampler sampler;
+    bool failed = false;
   };
   // One answer in a call.
   struct Entry {
@@ -59,12 +64,17 @@ class DraftModel {
   void go_back(Text& text, std::span<const int32_t> tokens);
   bool schedule(Context& ctx, Entry& entry, int64_t& left);
   void pass(Context& ctx, std::vector<Entry*>& entries);
+  Tensor forward(Context& ctx, const std::vector<Entry*>& entries);
+  bool guess(Entry& entry, std::span<const float> logits) const;
+  void fail_at(Text& text);
 
   const model::Decoder& decoder_;
+  int64_t vocab_size_;
   int64_t step_tokens_;
   PagedCache cache_;
   CacheStep step_;
   std::map<std::pair<int64_t, int64_t>, std::unique_ptr<Text>> texts_;  // [request, answer]
+  int64_t failures_ = 0;
 };
 
 }  // namespace cadre::infer

@@ -24,7 +24,24 @@ int64_t bytes_per_token(const model::ModelSpec& spec, DType compute, CacheType t
   return std::max<int64_t>(1, static_cast<int64_t>(bytes));
 }
 
-CacheOptions cache_options(const model::Decoder& decoder, const EngineOptions& options) {
+// Bytes of a token in the engine's own cache.
+int64_t bytes_per_token(const model::Decoder& decoder, const EngineOptions& options) {
+  return bytes_per_token(decoder.spec(), decoder.parameters().compute(),
+                         cache_type_from_name(options.cache_type));
+}
+
+// A draft model reads and writes as the other does, but as it was trained.
+EngineOptions draft_options(EngineOptions options) {
+  options.cache_type = "auto";
+  options.sinks = 0;
+  options.attention_window = 0;
+  return options;
+}
+
+// `bytes_beside` are those of a token in another model's cache, which holds as many tokens; 0 if
+// there is none.
+CacheOptions cache_options(const model::Decoder& decoder, const EngineOptions& options,
+                           int64_t bytes_beside) {
   check_interval("engine", "parallel", static_cast<double>(options.max_sequences), {1, 1e6});
   check_interval("engine", "step_tokens", static_cast<double>(options.step_tokens), {1, 1e6});
   check_interval("engine", "cache_tokens", static_cast<double>(options.cache_tokens),
@@ -38,7 +55,7 @@ CacheOptions cache_options(const model::Decoder& decoder, const EngineOptions& o
                         .sinks = options.sinks,
                         .share_prefixes = options.share_prefixes};
   if (cache.num_tokens == 0) {
-    const int64_t bytes = bytes_per_token(spec, decoder.parameters().compute(), cache.type);
+    const int64_t bytes = bytes_per_token(decoder, options) + bytes_beside;
     const auto half =
         static_cast<int64_t>(std::min<uint64_t>(available_memory_bytes() / 2, uint64_t{1} << 60));
     // A page or two more, for what is copied while its source is kept.
@@ -50,54 +67,26 @@ CacheOptions cache_options(const model::Decoder& decoder, const EngineOptions& o
   return cache;
 }
 
-void check_request(const Request& request, const model::ModelSpec& spec, int64_t max_length) {
-  const auto length = static_cast<int64_t>(request.prompt.size());
-  if (length == 0) fail(ErrorKind::invalid_input, "the prompt is empty, expected a token");
-  if (length > std::max(spec.max_positions, max_length)) {
+void check_length(int64_t length, int64_t max_positions, int64_t max_length) {
+  if (length <= max_length) return;
+  if (length > max_positions) {
     fail(ErrorKind::invalid_input, "the prompt has {} tokens, the model's context holds {}", length,
-         spec.max_positions);
+         max_positions);
   }
-  if (length > max_length) {
-    fail(ErrorKind::invalid_input, "the prompt has {} tokens, the KV cache holds {}", length,
-         max_length);
-  }
-  for (const int32_t token : request.prompt) {
-    if (token < 0 || token >= spec.vocab_size) {
-      fail(ErrorKind::invalid_input, "the prompt has token {}, expected 0 to {}", token,
-           spec.vocab_size - 1);
-    }
-  }
-  check_interval("request", "num_answers", static_cast<double>(request.num_answers), {1, 1e4});
+  fail(ErrorKind::invalid_input, "the prompt has {} tokens, the KV cache holds {}", length,
+       max_length);
 }
 
 }  // namespace
-
-std::string_view stop_reason_name(StopReason reason) {
-  switch (reason) {
-    case StopReason::max_tokens:
-      return "max_tokens";
-    case StopReason::stop_token:
-      return "stop_token";
-    case StopReason::stop_string:
-      return "stop_string";
-    case StopReason::complete:
-      return "complete";
-    case StopReason::context_full:
-      return "context_full";
-    case StopReason::cancelled:
-      return "cancelled";
-    case StopReason::failed:
-      break;
-  }
-  return "failed";
-}
 
 Engine::Engine(const model::Decoder& decoder, const EngineOptions& options,
                const model::Decoder* draft)
     : decoder_(decoder),
       lookup_(options.lookup),
       draft_tokens_(options.draft_tokens),
-      cache_(decoder.spec(), decoder.parameters().compute(), cache_options(decoder, options)),
+      cache_(decoder.spec(), decoder.parameters().compute(),
+             cache_options(decoder, options,
+                           draft == nullptr ? 0 : bytes_per_token(*draft, draft_options(options)))),
       scheduler_(cache_, options.max_sequences, options.step_tokens),
       pass_(cache_),
       tokens_(std::make_shared<std::vector<int32_t>>()),
@@ -105,12 +94,10 @@ Engine::Engine(const model::Decoder& decoder, const EngineOptions& options,
   check_interval("engine", "lookup", static_cast<double>(lookup_), {0, kMaxDrafts});
   check_interval("engine", "draft_tokens", static_cast<double>(draft_tokens_), {1, kMaxDrafts});
   if (draft == nullptr) return;
-  EngineOptions of_draft = options;
-  of_draft.cache_type = "auto";
-  of_draft.sinks = 0;
-  of_draft.attention_window = 0;
-  draft_.emplace(*draft, options.max_sequences, options.step_tokens,
-                 cache_options(*draft, of_draft).num_tokens);
+  const CacheOptions of_draft =
+      cache_options(*draft, draft_options(options), bytes_per_token(decoder, options));
+  draft_.emplace(*draft, decoder.spec().vocab_size, options.max_sequences, options.step_tokens,
+                 of_draft.num_tokens);
 }
 
 void Engine::set_step_tokens(int64_t tokens) {
@@ -121,14 +108,12 @@ void Engine::set_step_tokens(int64_t tokens) {
 std::unique_ptr<Answer> Engine::make_answer(int64_t number, int64_t index,
                                             const std::shared_ptr<const Request>& request) {
   const TextOptions& text = request->text;
-  SamplerOptions sampler = text.sampler;
-  sampler.seed += index;
   return std::make_unique<Answer>(
       Answer{.request = number,
              .index = index,
              .arrival = number,
              .options = request,
-             .sampler = Sampler(sampler),
+             .sampler = Sampler(sampler_of(*request, index)),
              .constraint = text.constraint ? text.constraint->begin() : nullptr,
              .cache = cache_.make_sequence(),
              .tokens = request->prompt,
@@ -136,35 +121,13 @@ std::unique_ptr<Answer> Engine::make_answer(int64_t number, int64_t index,
 }
 
 int64_t Engine::submit(Request request) {
-  check_request(request, decoder_.spec(), max_length());
+  check_length(std::ssize(request.prompt), decoder_.spec().max_positions, max_length());
+  check_request(request, decoder_.spec().vocab_size);
   const int64_t number = submitted_;
   const auto shared = std::make_shared<const Request>(std::move(request));
   scheduler_.submit(make_answer(number, 0, shared));
   ++submitted_;
   return number;
-}
-
-bool Engine::cancel_if(const std::function<bool(const Answer&)>& chosen) {
-  std::vector<const Answer*> found;
-  for (const auto* answers : {&scheduler_.running(), &scheduler_.waiting()}) {
-    for (const std::unique_ptr<Answer>& answer : *answers) {
-      if (chosen(*answer)) found.push_back(answer.get());
-    }
-  }
-  for (const Answer* answer : found) {
-    std::unique_ptr<Answer> taken = scheduler_.remove(*answer);
-    taken->finished = StopReason::cancelled;
-    give_up(std::move(taken), pending_);
-  }
-  return !found.empty();
-}
-
-bool Engine::cancel(int64_t request) {
-  return cancel_if([&](const Answer& answer) { return answer.request == request; });
-}
-
-bool Engine::cancel(int64_t request, int64_t answer) {
-  return cancel_if([&](const Answer& a) { return a.request == request && a.index == answer; });
 }
 
 bool Engine::idle() const {
@@ -228,6 +191,7 @@ EngineStatistics Engine::statistics() const {
   EngineStatistics now = statistics_;
   now.reused_tokens = scheduler_.reused_tokens();
   now.preemptions = scheduler_.preemptions();
+  if (draft_) now.draft_failures = draft_->failures();
   now.running = std::ssize(scheduler_.running());
   now.waiting = std::ssize(scheduler_.waiting());
   now.pages = cache_.usage();

@@ -41,7 +41,7 @@ struct EngineOptions {
 
   void visit_fields(auto&& field) {
     field("step_tokens", step_tokens, Interval{1, 1e6},
-          "tokens of one pass: one for each text, the rest for pieces of prompts");
+          "tokens of one pass: one for each text, then pieces of prompts, then guesses");
     field("cache_tokens", cache_tokens, Interval{0, 1e9},
           "tokens that the KV cache holds in all; 0 takes what fits half of the free memory");
     field("cache_type", cache_type, Choices{{"auto", "int8"}},
@@ -66,7 +66,8 @@ struct EngineStatistics {
   int64_t reused_tokens = 0;    // found in the cache instead of being computed
   int64_t drafted_tokens = 0;   // guesses that were checked
   int64_t accepted_tokens = 0;  // those that were right
-  int64_t preemptions = 0;
+  int64_t preemptions = 0;      // answers that gave up what was computed for them
+  int64_t draft_failures = 0;   // texts that the draft model failed at; they go on without it
   int64_t running = 0;
   int64_t waiting = 0;
   PagedCache::Usage pages;
@@ -78,7 +79,8 @@ class Engine {
   // Throws Error(unsupported) for a model that cannot decode or a cache type it cannot have, and
   // Error(invalid_input) for options out of range. `draft`, a smaller model with the same tokens,
   // guesses what comes next, if it is there; it must outlive the engine, too. Guesses do not change
-  // a text.
+  // a text, nor does an error of the draft model, which only ends the guesses. Caches whose size is
+  // left open share half of the free memory.
   Engine(const model::Decoder& decoder, const EngineOptions& options,
          const model::Decoder* draft = nullptr);
 
@@ -92,12 +94,14 @@ class Engine {
   int64_t submit(Request request);
   // Ends what is left of a request; its events come with the next step. False if there is nothing.
   bool cancel(int64_t request);
+  // Ends one answer, also before the prompt has been read: the others do not change.
   bool cancel(int64_t request, int64_t answer);
+  bool cancel_all();
   bool idle() const;
-  // One pass of the model over tokens of many sequences. Events come in the order of rank, those of
-  // one answer in order; they are valid until the next call. An error in the pass ends the answers
-  // in it, with an event that has the error; one of the draft model is thrown, and the engine can
-  // go on.
+  // One pass of the model over tokens of many sequences. Events of one answer come in order, those
+  // of different ones in no particular order; they are valid until the next call. An error of one
+  // text ends that answer, one in the pass the answers in it, each with an event that has the
+  // error.
   std::span<const Event> step(Context& ctx);
 
   EngineStatistics statistics() const;
@@ -112,22 +116,24 @@ class Engine {
 
   std::unique_ptr<Answer> make_answer(int64_t number, int64_t index,
                                       const std::shared_ptr<const Request>& request);
-  bool cancel_if(const std::function<bool(const Answer&)>& chosen);
   // engine_draft.cc
   void make_drafts(Context& ctx);
   Tensor forward(Context& ctx, const std::vector<ScheduledTokens>& plan);
   // engine_sample.cc
   void collect_rows(const std::vector<ScheduledTokens>& plan);
-  void make_siblings(const Answer& answer, int64_t row);
+  void make_siblings(Answer& answer, int64_t row);
   void sample_all(Context& ctx, const Tensor& logits);
   void sample(const SampledRows& rows, const float* logits, int64_t stride) const;
   // engine_report.cc
   void report(const std::vector<ScheduledTokens>& plan);
   void report_tokens(Answer& answer, int64_t known);
   void adopt_siblings(const Answer& answer);
+  void end_unmade(Answer& first, int64_t index, StopReason reason, std::exception_ptr error,
+                  std::vector<Event>& events) const;
   void finish(const Answer& answer);
   void fail_all(std::vector<ScheduledTokens> plan, const std::exception_ptr& error);
   void give_up(std::unique_ptr<Answer> answer, std::vector<Event>& events);
+  bool cancel_if(const std::function<bool(const Answer&)>& chosen);
 
   const model::Decoder& decoder_;
   int64_t lookup_;

@@ -1,5 +1,6 @@
-// After a pass: what the caches keep, which events there are, who has finished.
+// After a pass: what the caches keep, which events there are, who has finished or is cancelled.
 #include <algorithm>
+#include <utility>
 
 #include "infer/engine.h"
 
@@ -10,21 +11,21 @@ double seconds_between(Answer::Clock::time_point from, Answer::Clock::time_point
   return std::chrono::duration<double>(to - from).count();
 }
 
-Event end_of(const Answer& answer, int64_t index) {
+Event end_of(const Answer& answer, int64_t index, StopReason reason, std::exception_ptr error) {
   const auto now = Answer::Clock::now();
   const auto started = answer.started.value_or(now);
   const auto answered = answer.answered.value_or(now);
   return {.request = answer.request,
           .answer = index,
           .finished = true,
-          .summary = {.reason = answer.finished.value(),
+          .summary = {.reason = reason,
                       .prompt_tokens = answer.prompt_size,
-                      .reused_tokens = std::max<int64_t>(0, answer.reused),
+                      .reused_tokens = answer.reused,
                       .new_tokens = answer.num_new(),
                       .cached_tokens = answer.cache.length,
                       .prefill_seconds = seconds_between(started, answered),
                       .decode_seconds = seconds_between(answered, now),
-                      .error = answer.error}};
+                      .error = std::move(error)}};
 }
 
 }  // namespace
@@ -52,7 +53,7 @@ void Engine::report(const std::vector<ScheduledTokens>& plan) {
     answer.drafts.clear();
     if (answer.num_new() > 0 && !answer.answered) answer.answered = Answer::Clock::now();
     report_tokens(answer, known);
-    if (!siblings_.empty() && !answer.forked && valid >= answer.prompt_size) {
+    if (answer.index == 0 && !answer.forked && valid >= answer.prompt_size) {
       answer.forked = true;
       adopt_siblings(answer);
     }
@@ -90,15 +91,22 @@ void Engine::adopt_siblings(const Answer& answer) {
   }
 }
 
+// Ends an answer that has not been forked from the first yet.
+void Engine::end_unmade(Answer& first, int64_t index, StopReason reason, std::exception_ptr error,
+                        std::vector<Event>& events) const {
+  first.ended.insert(index);
+  events.push_back(end_of(first, index, reason, std::move(error)));
+}
+
 void Engine::finish(const Answer& answer) { give_up(scheduler_.remove(answer), events_); }
 
 // Ends an answer that is not scheduled any more, and those that would have been forked from it.
 void Engine::give_up(std::unique_ptr<Answer> answer, std::vector<Event>& events) {
-  events.push_back(end_of(*answer, answer->index));
-  if (answer->index == 0 && !answer->forked) {
-    for (int64_t i = 1; i < answer->options->num_answers; ++i) {
-      events.push_back(end_of(*answer, i));
-    }
+  const bool alone = answer->index > 0 || answer->forked;
+  const int64_t end = alone ? answer->index + 1 : answer->options->num_answers;
+  for (int64_t i = answer->index; i < end; ++i) {
+    if (answer->ended.contains(i)) continue;
+    events.push_back(end_of(*answer, i, answer->finished.value(), answer->error));
   }
   if (draft_) draft_->forget(*answer);
   const auto cached = static_cast<size_t>(answer->cache.length);
@@ -116,6 +124,35 @@ void Engine::fail_all(std::vector<ScheduledTokens> plan, const std::exception_pt
     if (i < known_.size()) answer->tokens.resize(static_cast<size_t>(known_[i]));
     give_up(std::move(answer), events_);
   }
+}
+
+bool Engine::cancel_if(const std::function<bool(const Answer&)>& chosen) {
+  std::vector<std::unique_ptr<Answer>> taken = scheduler_.remove_if(chosen);
+  for (std::unique_ptr<Answer>& answer : taken) {
+    answer->finished = StopReason::cancelled;
+    give_up(std::move(answer), pending_);
+  }
+  return !taken.empty();
+}
+
+bool Engine::cancel_all() {
+  return cancel_if([](const Answer&) { return true; });
+}
+
+bool Engine::cancel(int64_t request) {
+  return cancel_if([&](const Answer& answer) { return answer.request == request; });
+}
+
+bool Engine::cancel(int64_t request, int64_t answer) {
+  Answer* first = scheduler_.find(request, 0);
+  if (first == nullptr || first->forked) {
+    return cancel_if([&](const Answer& a) { return a.request == request && a.index == answer; });
+  }
+  const int64_t count = first->options->num_answers;
+  if (answer < 0 || answer >= count || first->ended.contains(answer)) return false;
+  if (std::ssize(first->ended) + 1 == count) return cancel(request);
+  end_unmade(*first, answer, StopReason::cancelled, nullptr, pending_);
+  return true;
 }
 
 }  // namespace cadre::infer

@@ -46,24 +46,31 @@ void Engine::collect_rows(const std::vector<ScheduledTokens>& plan) {
       answer.finished = StopReason::max_tokens;  // nothing was asked for but to read
     }
     const auto row = static_cast<int64_t>(rows_.size());
-    if (!answer.forked) make_siblings(answer, row);
-    if (answer.finished) continue;
-    sampled_.push_back({&answer, row, begin - last});
+    const size_t sampled = sampled_.size();
+    if (answer.index == 0 && !answer.forked) make_siblings(answer, row);
+    if (!answer.finished) sampled_.push_back({&answer, row, begin - last});
+    if (sampled_.size() == sampled) continue;
     for (int64_t r = last; r < begin; ++r) rows_.push_back(r);
   }
 }
 
 // The other answers to the request begin with the same logits.
-void Engine::make_siblings(const Answer& answer, int64_t row) {
-  if (answer.index > 0) return;
+void Engine::make_siblings(Answer& answer, int64_t row) {
   for (int64_t i = 1; i < answer.options->num_answers; ++i) {
-    siblings_.push_back(make_answer(answer.request, i, answer.options));
+    if (answer.ended.contains(i)) continue;
+    try {
+      siblings_.push_back(make_answer(answer.request, i, answer.options));
+    } catch (...) {
+      end_unmade(answer, i, StopReason::failed, std::current_exception(), events_);
+      continue;
+    }
     Answer& sibling = *siblings_.back();
     sibling.reused = answer.prompt_size;
     sibling.started = answer.started;
     sibling.finished = answer.finished;
     if (!answer.finished) sampled_.push_back({&sibling, row, 1});
   }
+  if (answer.ended.contains(0)) answer.finished = StopReason::cancelled;  // it read for the others
 }
 
 // Each answer has a sampler of its own, so they may run at the same time.

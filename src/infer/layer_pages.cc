@@ -23,6 +23,31 @@ void copy_heads(const Tensor& x, int32_t from, int32_t to, int64_t rows) {
   }
 }
 
+template <typename Bits>
+bool all_finite(const std::byte* bytes, int64_t count, Bits exponent) {
+  int64_t found = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    Bits bits;
+    std::memcpy(&bits, bytes + i * static_cast<int64_t>(sizeof(Bits)), sizeof(Bits));
+    found += static_cast<Bits>(bits & exponent) == exponent ? 1 : 0;
+  }
+  return found == 0;
+}
+
+// The first `rows` rows of each head of a page.
+bool heads_are_finite(const Tensor& x, int32_t page, int64_t rows) {
+  if (!x.defined() || x.dtype() == DType::i8) return true;
+  const auto* data = static_cast<const std::byte*>(x.raw());
+  for (int64_t h = 0; h < x.dim(1); ++h) {
+    const auto* head = data + (page * x.dim(1) + h) * kRows * x.dim(3) * dtype_size(x.dtype());
+    const bool finite = x.dtype() == DType::f32
+                            ? all_finite<uint32_t>(head, rows * x.dim(3), 0x7f800000u)
+                            : all_finite<uint16_t>(head, rows * x.dim(3), 0x7f80u);
+    if (!finite) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 CacheType cache_type_from_name(std::string_view name) {
@@ -71,6 +96,12 @@ void LayerPages::copy(int32_t from, int32_t to, int64_t rows) const {
   copy_heads(pages_.key_scales, from, to, rows);
   copy_heads(pages_.value_scales, from, to, rows);
   if (has_filter()) set_filter_row(to, filter_, from);
+}
+
+bool LayerPages::is_finite(int32_t page, int64_t rows) const {
+  return heads_are_finite(pages_.keys, page, rows) && heads_are_finite(pages_.values, page, rows) &&
+         heads_are_finite(pages_.key_scales, page, rows) &&
+         heads_are_finite(pages_.value_scales, page, rows);
 }
 
 int64_t LayerPages::bytes_per_page() const {

@@ -31,6 +31,8 @@ class LayerPages {
 
   // The first `rows` positions of a page, and its filter's row, into another.
   void copy(int32_t from, int32_t to, int64_t rows) const;
+  // Whether these positions hold no infinity and no NaN.
+  bool is_finite(int32_t page, int64_t rows) const;
   int64_t bytes_per_page() const;
 
  private:

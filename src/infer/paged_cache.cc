@@ -161,6 +161,7 @@ void PagedCache::index_page(CacheSequence& sequence, std::span<const int32_t> to
   index_.leave(sequence.node);
   sequence.node = node;
   ++sequence.indexed;
+  ++changes_;
 }
 
 void PagedCache::commit(CacheSequence& sequence, std::span<const int32_t> tokens) {
@@ -169,6 +170,12 @@ void PagedCache::commit(CacheSequence& sequence, std::span<const int32_t> tokens
   const int64_t before = sequence.length;
   sequence.length = length;
   while (share_prefixes_ && (sequence.indexed + 1) * kTile <= length) index_page(sequence, tokens);
+  release_behind(sequence, before);
+}
+
+// Gives back the pages that have fallen behind the windows since the sequence had `before` tokens.
+void PagedCache::release_behind(CacheSequence& sequence, int64_t before) {
+  const int64_t length = sequence.length;
   const auto first_kept = [&](const Group& group, int64_t at) {
     return first_needed(group, std::max<int64_t>(0, at - rewind_));
   };
@@ -177,8 +184,10 @@ void PagedCache::commit(CacheSequence& sequence, std::span<const int32_t> tokens
          ++tile) {
       if (is_needed(groups_[g], length, tile)) continue;  // a sink
       int32_t& page = entry(sequence.tables[g], tile);
-      if (page >= 0) groups_[g].pool.release(page);
+      if (page < 0) continue;
+      groups_[g].pool.release(page);
       page = -1;
+      ++changes_;
     }
   }
 }
@@ -188,18 +197,23 @@ int64_t PagedCache::truncate(CacheSequence& sequence, int64_t length) {
   if (length == sequence.length) return length;
   // The filters' rows are those of the last token of a page.
   if (has_filters_) length = length / kTile * kTile;
-  bool there = length > 0;
-  for (size_t g = 0; there && g < groups_.size(); ++g) {
-    for (int64_t tile = 0; there && tile < tiles_of(length); ++tile) {
-      there = !is_needed(groups_[g], length, tile) || entry(sequence.tables[g], tile) >= 0;
-    }
-  }
-  if (there) {
+  if (length > 0 && has_all(sequence, length)) {
     sequence.length = length;
   } else {
-    give_back(sequence);
+    abandon(sequence);
   }
   return sequence.length;
+}
+
+// Whether the sequence has all pages that it would need at a length.
+bool PagedCache::has_all(const CacheSequence& sequence, int64_t length) const {
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    for (int64_t tile = 0; tile < tiles_of(length); ++tile) {
+      const int32_t page = sequence.tables[g][static_cast<size_t>(tile)];
+      if (page < 0 && is_needed(groups_[g], length, tile)) return false;
+    }
+  }
+  return true;
 }
 
 CacheSequence PagedCache::fork(const CacheSequence& sequence) {
@@ -216,7 +230,7 @@ CacheSequence PagedCache::fork(const CacheSequence& sequence) {
   return copy;
 }
 
-void PagedCache::give_back(CacheSequence& sequence) {
+void PagedCache::abandon(CacheSequence& sequence) {
   // The last first: it is of use to the fewest, and the first to be taken.
   for (size_t g = 0; g < groups_.size(); ++g) {
     for (auto page = sequence.tables[g].rbegin(); page != sequence.tables[g].rend(); ++page) {
@@ -225,6 +239,7 @@ void PagedCache::give_back(CacheSequence& sequence) {
   }
   index_.leave(sequence.node);
   sequence = make_sequence();
+  ++changes_;
 }
 
 void PagedCache::release(CacheSequence& sequence, std::span<const int32_t> tokens) {
@@ -247,10 +262,8 @@ void PagedCache::release(CacheSequence& sequence, std::span<const int32_t> token
       groups_[g].pool.keep(page);
     }
   }
-  give_back(sequence);
+  abandon(sequence);
 }
-
-void PagedCache::abandon(CacheSequence& sequence) { give_back(sequence); }
 
 PagedCache::Usage PagedCache::usage() const {
   Usage usage;

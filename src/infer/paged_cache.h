@@ -58,16 +58,26 @@ class PagedCache {
 
   // How many of the tokens attach() would find.
   int64_t reusable(std::span<const int32_t> tokens);
-  // Gives an empty sequence what the cache holds of the beginning of `tokens`, at least the last
-  // one excepted, and returns how many: all full pages in common, and of one more a copy of what is
-  // in common. With local filters that one only if it is in common as a whole.
+  // Gives a sequence, empty or at the border of a page, what the cache holds of the `tokens` behind
+  // its own, at least the last one excepted, and returns how many: all full pages in common, and of
+  // one more a copy of what is in common. With local filters that one only if it is in common as a
+  // whole. 0 within a page. The sequence's own tokens are the first of `tokens`.
   int64_t attach(Context& ctx, CacheSequence& sequence, std::span<const int32_t> tokens);
+  // Whether a step in which `reader` goes on brings `other` nearer to a page that attach() would
+  // find: `reader` is reading, of its own tokens, the very page that `other` would read next.
+  bool reads_page_of(const CacheSequence& reader, std::span<const int32_t> reader_tokens,
+                     const CacheSequence& other, std::span<const int32_t> other_tokens) const;
 
   // The largest number of tokens up to `count` for which reserve() would find pages.
   int64_t extendable(const CacheSequence& sequence, int64_t count) const;
+  // Adds to `pages`, for each group, those that the sequence lacks to grow to `length`.
+  void add_missing(const CacheSequence& sequence, int64_t length,
+                   std::vector<int64_t>& pages) const;
   // True if a new sequence that begins with `tokens` and grows to `length` would fit beside what is
-  // owned, what it shares taken into account.
-  bool fits(std::span<const int32_t> tokens, int64_t length);
+  // owned and what is promised to others, what it shares taken into account.
+  bool fits(std::span<const int32_t> tokens, int64_t length, std::span<const int64_t> promised);
+  // Counts what may let a sequence fit that did not: a refusal stands until the number changes.
+  int64_t changes() const { return changes_; }
   // Makes room behind the sequence for `count` tokens; count <= extendable().
   void reserve(Context& ctx, CacheSequence& sequence, int64_t count);
   // The sequence now has `tokens`, whose keys have been written: full pages become known by their
@@ -115,24 +125,27 @@ class PagedCache {
     std::vector<int64_t> layers;
     PagePool pool;
   };
-  // What of the beginning of a text is there.
+  // What of a text is there.
   struct Match {
     PrefixNode* node;            // of the last full page
-    int64_t pages = 0;           // full ones
+    int64_t pages;               // full ones
     PrefixNode* next = nullptr;  // a page that begins alike; null if none does
     int64_t rows = 0;            // of it in common
   };
 
   int64_t first_needed(const Group& group, int64_t length) const;
   bool is_needed(const Group& group, int64_t length, int64_t tile) const;
-  bool pages_are_there(const std::vector<PrefixNode*>& path, int64_t count, int64_t length) const;
-  Match match(std::span<const int32_t> tokens);
+  int64_t pages_of(const Group& group, int64_t length) const;
+  bool has_all(const CacheSequence& sequence, int64_t length) const;
+  Match match(PrefixNode* start, int64_t first, std::span<const int32_t> tokens) const;
   void extend_match(std::span<const int32_t> rest, Match& match) const;
+  void share_pages(CacheSequence& sequence, const Match& match);
+  bool next_is_finite(const Match& match) const;
   bool copy_next(Context& ctx, CacheSequence& sequence, const Match& match);
+  void release_behind(CacheSequence& sequence, int64_t before);
   int32_t acquire(size_t group);
   void copy_page(Context& ctx, size_t group, int32_t from, int32_t to, int64_t rows);
   void index_page(CacheSequence& sequence, std::span<const int32_t> tokens);
-  void give_back(CacheSequence& sequence);
 
   bool share_prefixes_;
   int64_t rewind_;
@@ -141,6 +154,7 @@ class PagedCache {
   bool has_filters_ = false;
   int64_t capacity_;
   int64_t copied_ = 0;
+  int64_t changes_ = 0;
   std::vector<LayerPages> layers_;
   std::vector<size_t> group_of_layer_;
   std::vector<Group> groups_;

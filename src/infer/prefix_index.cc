@@ -1,6 +1,7 @@
 #include "infer/prefix_index.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/base/random.h"
@@ -24,12 +25,24 @@ PrefixNode* find_hashed(const PrefixNode& node, uint64_t hash, std::span<const i
 
 }  // namespace
 
-PrefixIndex::PrefixIndex(std::vector<int64_t> num_pages) {
+PrefixIndex::PrefixIndex(std::vector<int64_t> num_pages) : root_(std::make_unique<PrefixNode>()) {
   for (const int64_t count : num_pages) {
     node_of_page_.emplace_back(static_cast<size_t>(count), nullptr);
   }
-  root_.pages.assign(num_pages.size(), -1);
-  root_.users = 1;
+  root_->pages.assign(num_pages.size(), -1);
+  root_->users = 1;
+}
+
+// One after the other, not each within its parent's end: the chain of a long text is deep.
+PrefixIndex::~PrefixIndex() {
+  std::vector<std::unique_ptr<PrefixNode>> left;
+  left.push_back(std::move(root_));
+  while (!left.empty()) {
+    const std::unique_ptr<PrefixNode> node = std::move(left.back());
+    left.pop_back();
+    if (node == nullptr) continue;  // of an index that was moved from
+    for (auto& [hash, child] : node->children) left.push_back(std::move(child));
+  }
 }
 
 PrefixNode* PrefixIndex::find(const PrefixNode& node, std::span<const int32_t> tokens) {

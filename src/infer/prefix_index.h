@@ -11,7 +11,9 @@
 namespace cadre::infer {
 
 // The tokens of one page behind those of its parents: a chain from the root spells the beginning of
-// a text. Only leaves may have fewer tokens than a page.
+// a text. Only leaves may have fewer tokens than a page. A node whose pages are lost stays as long
+// as something stands behind it, for with windows a text is found by its last pages alone: a chain
+// takes as much memory as the tokens of its text, until the last of its pages is lost.
 struct PrefixNode {
   PrefixNode* parent = nullptr;
   uint64_t hash = 0;  // of the tokens
@@ -27,8 +29,11 @@ class PrefixIndex {
  public:
   // num_pages of each group.
   explicit PrefixIndex(std::vector<int64_t> num_pages);
+  PrefixIndex(PrefixIndex&&) = default;
+  PrefixIndex& operator=(PrefixIndex&&) = default;
+  ~PrefixIndex();
 
-  PrefixNode* root() { return &root_; }
+  PrefixNode* root() { return root_.get(); }
   // The child with exactly these tokens; null if there is none.
   static PrefixNode* find(const PrefixNode& node, std::span<const int32_t> tokens);
   // The same, made if there is none, without pages.
@@ -49,7 +54,7 @@ class PrefixIndex {
   // Removes the node, and what only led to it, if nothing needs it.
   void prune(PrefixNode* node);
 
-  PrefixNode root_;
+  std::unique_ptr<PrefixNode> root_;
   std::vector<std::vector<PrefixNode*>> node_of_page_;  // [group][page]
   int64_t num_nodes_ = 0;
 };

@@ -42,14 +42,22 @@ struct Request {
   // with a seed larger by i.
   int64_t num_answers = 1;
   // Requests of higher priority go first, and may take the place of others; among equals those that
-  // came first.
+  // came first. What writes already goes on, a token in each pass.
   int64_t priority = 0;
 };
+
+// Answers that a request may have.
+constexpr int64_t kMaxAnswers = 10'000;
+// The sampler's options of answer `index`: the only place that says which seed it has.
+SamplerOptions sampler_of(const Request& request, int64_t index);
+// Throws Error(invalid_input) for an empty prompt, a token outside of `vocab_size`, and options out
+// of range, those of the last answer included. The prompt's length is not looked at.
+void check_request(const Request& request, int64_t vocab_size);
 
 struct AnswerSummary {
   StopReason reason = StopReason::max_tokens;
   int64_t prompt_tokens = 0;
-  int64_t reused_tokens = 0;  // of the prompt, found in the cache when it was first read
+  int64_t reused_tokens = 0;  // of the prompt, found in the cache while it was first read
   int64_t new_tokens = 0;
   int64_t cached_tokens = 0;      // of prompt and text, whose keys had been computed at the end
   double prefill_seconds = 0.0;   // from the first pass over the prompt to the first new token

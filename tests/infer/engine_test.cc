@@ -1,4 +1,5 @@
-// Texts do not depend on company, cuts of prompts, threads, preemption or shared beginnings.
+// What an engine writes, in which order, and what it refuses. That texts do not depend on the
+// schedule stands in schedule_test.cc.
 #include "infer/engine.h"
 
 #include <doctest/doctest.h>
@@ -6,12 +7,11 @@
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <set>
 
 #include "core/base/error.h"
-#include "core/base/random.h"
 #include "infer/session.h"
 #include "tests/infer/cached_steps.h"
+#include "tests/infer/random_requests.h"
 #include "tests/infer/small_models.h"
 
 namespace cadre {
@@ -22,100 +22,6 @@ using infer::EngineOptions;
 using infer::Event;
 using infer::Request;
 using infer::StopReason;
-
-std::vector<int32_t> random_tokens(RandomStream& random, int64_t count) {
-  std::vector<int32_t> tokens;
-  for (int64_t i = 0; i < count; ++i) tokens.push_back(static_cast<int32_t>(random.below(61)));
-  return tokens;
-}
-
-// Prompts of 1 to 300 tokens, many of which begin as others do.
-std::vector<Request> random_requests(RandomStream& random, int count) {
-  const std::vector<int32_t> common = random_tokens(random, 300);
-  std::vector<Request> requests;
-  for (int i = 0; i < count; ++i) {
-    Request request;
-    const uint64_t shared = random.below(4) == 0 ? 0 : random.below(280);
-    request.prompt.assign(common.begin(), common.begin() + static_cast<std::ptrdiff_t>(shared));
-    for (const int32_t token : random_tokens(random, 1 + static_cast<int64_t>(random.below(20)))) {
-      request.prompt.push_back(token);
-    }
-    request.text.sampler.temperature = random.below(3) == 0 ? 0.0 : 1.0;
-    request.text.sampler.seed = static_cast<int64_t>(random.below(1000));
-    request.text.max_tokens = static_cast<int64_t>(random.below(30));
-    request.text.stop_tokens = {static_cast<int32_t>(random.below(61))};
-    request.num_answers = random.below(4) == 0 ? 3 : 1;
-    request.priority = static_cast<int64_t>(random.below(3));
-    requests.push_back(request);
-  }
-  return requests;
-}
-
-using Texts = std::map<std::pair<int64_t, int64_t>, std::vector<int32_t>>;  // [request, answer]
-
-// Each answer as a request of its own, one after the other.
-Texts one_by_one(Machine& machine, const model::Decoder& decoder,
-                 const std::vector<Request>& requests) {
-  Texts texts;
-  for (size_t r = 0; r < requests.size(); ++r) {
-    for (int64_t answer = 0; answer < requests[r].num_answers; ++answer) {
-      infer::GenerateOptions options;
-      options.sampler = requests[r].text.sampler;
-      options.sampler.seed += answer;
-      options.max_tokens = requests[r].text.max_tokens;
-      options.stop_tokens = requests[r].text.stop_tokens;
-      texts[{static_cast<int64_t>(r), answer}] =
-          infer::generate(machine.ctx, decoder, requests[r].prompt, options, {}).tokens;
-    }
-  }
-  return texts;
-}
-
-struct Outcome {
-  Texts texts;
-  std::set<std::pair<int64_t, int64_t>> finished;
-  std::set<int64_t> cancelled;
-  infer::EngineStatistics statistics;
-};
-
-// Requests come while others run; a few are cancelled.
-Outcome run_schedule(Machine& machine, const model::Decoder& decoder,
-                     const std::vector<Request>& requests, const EngineOptions& options,
-                     RandomStream& random) {
-  Engine engine(decoder, options);
-  Outcome outcome;
-  size_t submitted = 0;
-  while (submitted < requests.size() || !engine.idle()) {
-    if (submitted < requests.size() && (engine.idle() || random.below(3) == 0)) {
-      CHECK(engine.submit(requests[submitted]) == static_cast<int64_t>(submitted));
-      ++submitted;
-    }
-    if (random.below(60) == 0 && submitted > 0) {
-      const auto victim = static_cast<int64_t>(random.below(submitted));
-      if (engine.cancel(victim)) outcome.cancelled.insert(victim);
-    }
-    if (random.below(4) == 0) engine.set_step_tokens(1 + static_cast<int64_t>(random.below(200)));
-    for (const Event& event : engine.step(machine.ctx)) {
-      const std::pair<int64_t, int64_t> key = {event.request, event.answer};
-      REQUIRE(!outcome.finished.contains(key));
-      if (event.finished) {
-        outcome.finished.insert(key);
-        REQUIRE(event.summary.reason != StopReason::failed);
-        if (!outcome.cancelled.contains(event.request)) {
-          CHECK(event.summary.new_tokens == std::ssize(outcome.texts[key]));
-        }
-      } else {
-        outcome.texts[key].push_back(event.token);
-      }
-    }
-  }
-  outcome.statistics = engine.statistics();
-  return outcome;
-}
-
-bool begins_with(const std::vector<int32_t>& whole, const std::vector<int32_t>& part) {
-  return part.size() <= whole.size() && std::equal(part.begin(), part.end(), whole.begin());
-}
 
 }  // namespace
 
@@ -141,54 +47,6 @@ TEST_CASE("engine: a text is that of the plain definition") {
       tokens.push_back(expected.back());
     }
     CHECK(found == expected);
-  }
-}
-
-TEST_CASE("engine: whatever the schedule, each text is the one it would be alone") {
-  for (const NamedSpec& model : small_models()) {
-    for (const DType type : {DType::f32, DType::bf16}) {
-      CAPTURE(model.name);
-      CAPTURE(dtype_name(type));
-      Machine machine;
-      const auto parameters = random_parameters(machine.ctx, model.spec, type, 5);
-      const model::Decoder decoder(model.spec, parameters);
-      RandomStream random(type == DType::f32 ? 7 : 8);
-      const std::vector<Request> requests = random_requests(random, 14);
-      const Texts expected = one_by_one(machine, decoder, requests);
-      int64_t preemptions = 0;
-      int64_t reused = 0;
-      for (int round = 0; round < 6; ++round) {
-        CAPTURE(round);
-        Machine other(1 + round % 4);
-        EngineOptions options;
-        options.max_sequences = 1 + static_cast<int64_t>(random.below(6));
-        options.step_tokens = 1 + static_cast<int64_t>(random.below(300));
-        // From less than two long texts to more than all.
-        options.cache_tokens =
-            round % 2 == 0 ? 450 : 128 * (4 + static_cast<int64_t>(random.below(30)));
-        options.share_prefixes = round != 4;
-        const Outcome outcome = run_schedule(other, decoder, requests, options, random);
-        preemptions += outcome.statistics.preemptions;
-        if (round == 4) CHECK(outcome.statistics.reused_tokens == 0);
-        reused += outcome.statistics.reused_tokens;
-        CHECK(outcome.statistics.pages.in_use == 0);
-        CHECK(outcome.finished.size() == expected.size());
-        for (const auto& [key, text] : expected) {
-          CAPTURE(key.first);
-          CAPTURE(key.second);
-          const auto found = outcome.texts.find(key);
-          const std::vector<int32_t> got =
-              found == outcome.texts.end() ? std::vector<int32_t>() : found->second;
-          if (outcome.cancelled.contains(key.first)) {
-            CHECK(begins_with(text, got));
-          } else {
-            CHECK(got == text);
-          }
-        }
-      }
-      CHECK(preemptions > 0);
-      CHECK(reused > 0);
-    }
   }
 }
 
@@ -346,6 +204,27 @@ TEST_CASE("engine: logits of damaged weights end their own answer, not the other
   CHECK(ends.at(2).reason == StopReason::failed);
   CHECK_THROWS_AS(std::rethrow_exception(ends.at(0).error), Error);
   CHECK(ends.at(1).reason == StopReason::max_tokens);
+}
+
+TEST_CASE("engine: what a text of damaged weights leaves behind spoils no other") {
+  Machine machine;
+  const auto parameters = random_parameters(machine.ctx, tiny_spec(), DType::f32, 5);
+  const Tensor& embedding = parameters->tensor("embedding");
+  std::fill_n(embedding.data<float>() + 60 * embedding.dim(1), embedding.dim(1),
+              std::numeric_limits<float>::quiet_NaN());
+  const model::Decoder decoder(tiny_spec(), parameters);
+  infer::GenerateOptions options;
+  options.max_tokens = 3;
+  options.num_candidates = 60;
+  std::vector<int32_t> prompt(140, 7);
+  const auto expected = infer::generate(machine.ctx, decoder, prompt, options, {}).tokens;
+  infer::Session session(decoder);
+  for (const size_t size : {140, 300}) {  // the damaged token in the last page, and in a full one
+    std::vector<int32_t> damaged(size, 7);
+    damaged[130] = 60;
+    CHECK_THROWS_AS(session.generate(machine.ctx, damaged, options, {}), Error);
+    CHECK(session.generate(machine.ctx, prompt, options, {}).tokens == expected);
+  }
 }
 
 TEST_CASE("engine: requests that cannot be are refused, and a text ends with the cache") {

@@ -121,4 +121,15 @@ TEST_CASE("prefix index: nodes live as long as a page, a child or a sequence nee
   index.lose_page(0, 4);  // of no node any more
 }
 
+TEST_CASE("prefix index: the chain of a long text ends without a deep stack") {
+  PrefixIndex index({1});
+  PrefixNode* node = index.root();
+  const std::vector<int32_t> token = {1};
+  for (int i = 0; i < 200'000; ++i) node = index.insert(node, token);
+  index.set_page(node, 0, 0);
+  CHECK(index.num_nodes() == 200'000);
+  PrefixIndex moved = std::move(index);
+  CHECK(PrefixIndex::find(*moved.root(), token) != nullptr);
+}
+
 }  // namespace cadre::infer

@@ -143,6 +143,18 @@ int64_t run_random(World& world, uint64_t seed, int steps) {
     }
     const auto index = static_cast<size_t>(random.below(texts.size()));
     Text& text = texts[index];
+    if (kind == 3 && text.sequence.length % kTile == 0) {
+      // What others have written meanwhile.
+      const std::vector<int32_t> more = some_text(random);
+      std::vector<int32_t> wanted = text.tokens;
+      wanted.insert(wanted.end(), more.begin(), more.end());
+      const int64_t found = cache.attach(world.machine.ctx, text.sequence, wanted);
+      REQUIRE(found >= 0);
+      CHECK(found < std::ssize(more));
+      shared += found;
+      text.tokens.assign(wanted.begin(), wanted.begin() + text.sequence.length);
+      world.check(text);
+    }
     if (kind == 1 || text.tokens.size() > 900) {
       if (random.below(4) == 0) {
         cache.abandon(text.sequence);
@@ -212,6 +224,52 @@ TEST_CASE("paged cache: the beginning in common is found, the rest of its page b
   CHECK(world.cache.reusable(std::span(tokens).first(256)) == 255);
   CHECK(world.cache.reusable(std::span(tokens).first(1)) == 0);
   CHECK(world.cache.reusable({}) == 0);
+}
+
+TEST_CASE("paged cache: where there is no page for a copy, the pages before it are found") {
+  World world(spec_of({0}, false), {.num_tokens = 3 * kTile});
+  Text text = {world.cache.make_sequence(), {}};
+  world.extend(text, std::vector<int32_t>(300, 5), 0);
+  world.cache.release(text.sequence, text.tokens);
+  const std::vector<int32_t> tokens(290, 5);
+  CHECK(world.cache.reusable(tokens) == 289);
+  Text other = {world.cache.make_sequence(), {}};
+  CHECK(world.cache.attach(world.machine.ctx, other.sequence, tokens) == 256);
+  other.tokens.assign(256, 5);
+  world.check(other);
+  world.extend(other, std::vector<int32_t>(34, 5), 0);
+  world.check(other);
+}
+
+TEST_CASE("paged cache: what another has written since is found at the border of a page") {
+  for (const bool filter : {false, true}) {
+    World world(spec_of({0, 60}, filter), {.num_tokens = 20 * kTile, .max_sequences = 3});
+    const std::vector<int32_t> tokens(500, 5);
+    Text a = {world.cache.make_sequence(), {}};
+    Text b = {world.cache.make_sequence(), {}};
+    world.extend(a, std::vector<int32_t>(100, 5), 0);
+    // Both would read the first page; a is at it.
+    CHECK(world.cache.reads_page_of(a.sequence, tokens, b.sequence, tokens));
+    CHECK_FALSE(
+        world.cache.reads_page_of(a.sequence, tokens, b.sequence, std::span(tokens).first(128)));
+    CHECK_FALSE(
+        world.cache.reads_page_of(a.sequence, std::span(tokens).first(127), b.sequence, tokens));
+    CHECK_FALSE(world.cache.reads_page_of(b.sequence, tokens, a.sequence, tokens));
+    world.extend(a, std::vector<int32_t>(170, 5), 0);
+    CHECK_FALSE(world.cache.reads_page_of(a.sequence, tokens, b.sequence, tokens));
+    CHECK(world.cache.attach(world.machine.ctx, b.sequence, tokens) == 256);
+    b.tokens.assign(256, 5);
+    world.check(b);
+    CHECK(world.cache.reads_page_of(a.sequence, tokens, b.sequence, tokens));
+    world.extend(a, std::vector<int32_t>(200, 5), 0);
+    // 470 tokens are three full pages; the fourth is not known before it is full.
+    CHECK(world.cache.attach(world.machine.ctx, b.sequence, tokens) == 128);
+    CHECK(world.cache.attach(world.machine.ctx, b.sequence, tokens) == 0);
+    b.tokens.assign(384, 5);
+    world.check(b);
+    world.extend(b, std::vector<int32_t>(1, 5), 0);
+    CHECK(world.cache.attach(world.machine.ctx, b.sequence, tokens) == 0);  // within a page
+  }
 }
 
 TEST_CASE("paged cache: two that compute the same end with the same pages") {

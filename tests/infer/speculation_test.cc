@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "core/base/error.h"
@@ -64,6 +65,12 @@ std::vector<Request> requests_of(uint64_t seed) {
     requests.push_back(request);
   }
   return requests;
+}
+
+// A draft that differs from the model in its vocabulary.
+model::ModelSpec with_vocabulary(model::ModelSpec spec, int64_t size) {
+  spec.vocab_size = size;
+  return spec;
 }
 
 }  // namespace
@@ -149,6 +156,53 @@ TEST_CASE("speculation: a model that drafts for itself is always right") {
     CHECK(found.statistics.accepted_tokens == found.statistics.drafted_tokens);
     CHECK(found.statistics.steps < plain.statistics.steps / 2);
   }
+}
+
+TEST_CASE("speculation: a draft model with other tokens guesses what both have") {
+  Machine machine;
+  const model::ModelSpec spec = small_models()[0].spec;
+  const model::Decoder decoder(spec, random_parameters(machine.ctx, spec, DType::f32, 5));
+  const std::vector<Request> requests = requests_of(4);
+  const Run plain = run_all(machine, decoder, requests, {.max_sequences = 3});
+  for (const int64_t size : {50, 300}) {
+    CAPTURE(size);
+    const model::ModelSpec other = with_vocabulary(spec, size);
+    const model::Decoder draft(other, random_parameters(machine.ctx, other, DType::f32, 6));
+    const Run found =
+        run_all(machine, decoder, requests, {.max_sequences = 3, .draft_tokens = 3}, &draft);
+    CHECK(found.texts == plain.texts);
+    CHECK(found.statistics.drafted_tokens > 0);
+    CHECK(found.statistics.draft_failures == 0);
+  }
+}
+
+TEST_CASE("speculation: a text at which the draft model fails goes on without it") {
+  Machine machine;
+  const model::ModelSpec spec = small_models()[0].spec;
+  const model::Decoder decoder(spec, random_parameters(machine.ctx, spec, DType::f32, 5));
+  const model::ModelSpec small = with_vocabulary(spec, 50);
+  std::vector<Request> requests = requests_of(4);
+  for (Request& request : requests) {
+    for (int32_t& token : request.prompt) token %= 50;
+  }
+  const EngineOptions options = {.max_sequences = 3, .draft_tokens = 3};
+  const auto parameters = random_parameters(machine.ctx, small, DType::f32, 6);
+  const model::Decoder draft(small, parameters);
+  // A bias of a token that the draft model lacks.
+  requests[1].text.sampler.logit_bias = {"55:1"};
+  const Run plain = run_all(machine, decoder, requests, {.max_sequences = 3});
+  Run found = run_all(machine, decoder, requests, options, &draft);
+  CHECK(found.texts == plain.texts);
+  CHECK(found.statistics.draft_failures > 0);
+  CHECK(found.statistics.drafted_tokens > 0);
+  // Weights that give no number at all.
+  const Tensor& embedding = parameters->tensor("embedding");
+  std::fill_n(embedding.data<float>(), embedding.elements(),
+              std::numeric_limits<float>::quiet_NaN());
+  found = run_all(machine, decoder, requests, options, &draft);
+  CHECK(found.texts == plain.texts);
+  CHECK(found.statistics.draft_failures > 0);
+  CHECK(found.statistics.drafted_tokens == 0);
 }
 
 }  // namespace cadre
