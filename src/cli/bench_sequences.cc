@@ -35,9 +35,14 @@ model::LoadedModel make_model(Context& ctx, const BenchModelOptions& options) {
 
 BenchSequences::BenchSequences(Context& ctx, const BenchModelOptions& options)
     : ctx_(ctx), chunk_(options.chunk), model_(make_model(ctx, options)) {
-  const int64_t depth = std::max<int64_t>(1, std::ranges::max(options.depths));
-  const int64_t prompt = depth + std::ranges::max(options.prompts);
-  const int64_t text = depth + std::ranges::max(options.texts);
+  // Tests of no tokens are left out. A text goes on from something, a prompt need not.
+  const auto longest = [&](const std::vector<int64_t>& tests, int64_t least_depth) {
+    const int64_t depth = std::max(least_depth, std::ranges::max(options.depths));
+    const int64_t tokens = std::ranges::max(tests);
+    return tokens > 0 ? depth + tokens : 0;
+  };
+  const int64_t prompt = longest(options.prompts, 0);
+  const int64_t text = longest(options.texts, 1);
   const int64_t batch = std::ranges::max(options.batches);
   const int64_t context = model_.decoder->spec().max_positions;
   if (std::max(prompt, text) > context) {

@@ -139,7 +139,10 @@ void setup_chat(CLI::App& app) {
   add_model_options(app, options->load);
   add_constraint_options(app, options->constraint);
   add_fields(app, options->sampler, "Sampling");
-  add_fields(app, options->engine, "Cache and passes");
+  // Without a draft model nothing would read how much it guesses.
+  std::vector<io::Field> engine = io::list_fields(options->engine);
+  std::erase_if(engine, [](const io::Field& field) { return field.name == "draft_tokens"; });
+  add_field_flags(app, engine, "Cache and passes");
   add_fields(app, options->runtime, "Machine");
   add_json_flag(app, options->json);
   add_examples(app,

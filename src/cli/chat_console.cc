@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <csignal>
+#include <utility>
 
 #include "cli/chat_input.h"
 #include "cli/line_editor.h"
+#include "cli/stop_signals.h"
 #include "cli/terminal.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
@@ -14,27 +15,6 @@
 
 namespace cadre::cli {
 namespace {
-
-// What a signal handler may write.
-volatile std::sig_atomic_t stop_requested = 0;
-
-// While it lives, Ctrl-C asks for the end of an answer; the second one ends the program as usual.
-class AnswerSignals {
- public:
-  AnswerSignals() {
-    stop_requested = 0;
-    struct sigaction action {};
-    action.sa_handler = [](int) { stop_requested = 1; };
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    sigaction(SIGINT, &action, &before_);
-  }
-  ~AnswerSignals() { sigaction(SIGINT, &before_, nullptr); }
-  AnswerSignals(const AnswerSignals&) = delete;
-  AnswerSignals& operator=(const AnswerSignals&) = delete;
-
- private:
-  struct sigaction before_ {};
-};
 
 class Console {
  public:
@@ -93,7 +73,7 @@ class Console {
   // False if there was no answer.
   bool respond() {
     try {
-      const AnswerSignals signals;
+      const InterruptSignal interrupt;
       if (options_.show_prompt) {
         print("{}\n---\n", session_.prompt());
         flush_output();
@@ -105,7 +85,7 @@ class Console {
             flush_output();
             last = piece;
           },
-          [] { return stop_requested == 0; });
+          [&] { return !interrupt.requested(); });
       if (!last.ends_with('\n')) print("\n");
       tell(answer);
       return true;
@@ -190,6 +170,7 @@ class Console {
     if (file.empty()) fail(ErrorKind::invalid_input, "/save needs the name of a file");
     io::JsonValue document = io::JsonValue::object();
     document.set("messages", io::JsonValue(session_.messages()));
+    if (!session_.tools().is_null()) document.set("tools", session_.tools());
     write_file_atomically(file, document.pretty() + "\n");
     print_error(fmt::format("({} messages saved)", session_.messages().size()));
   }
@@ -206,14 +187,14 @@ class Console {
   }
 
   void regenerate(const std::string&) {
-    const auto text = session_.undo();
-    if (!text) {
+    io::JsonValue::Array before = session_.messages();
+    if (!session_.undo_answer()) {
       print_error("(there is nothing to answer)");
       return;
     }
     // The same seed would give the same answer.
     ++session_.sampler().seed;
-    say(*text);
+    if (!respond()) session_.restore(std::move(before));
   }
 
   void params(const std::string& argument) {
@@ -294,10 +275,13 @@ void load_chat(ChatSession& session, const std::string& file) {
   const io::JsonView root = io::JsonView::read_file(file);
   if (root.value().get_if<io::JsonValue::Array>() != nullptr) {
     session.set_messages(root.value());
+    session.set_tools({});
     return;
   }
+  io::JsonValue tools;
+  if (!root.is_null("tools")) tools = root.array("tools").value();
   session.set_messages(root.array("messages").value());
-  if (!root.is_null("tools")) session.set_tools(root.array("tools").value());
+  session.set_tools(std::move(tools));
 }
 
 }  // namespace cadre::cli

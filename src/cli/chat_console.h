@@ -24,7 +24,7 @@ std::string chat_speed(const ChatAnswer& answer);
 io::JsonValue chat_answer_json(const ChatAnswer& answer);
 
 // A conversation from a file: an array of messages, or an object with "messages" and perhaps
-// "tools".
+// "tools"; those of an earlier one are forgotten.
 void load_chat(ChatSession& session, const std::string& file);
 
 }  // namespace cadre::cli

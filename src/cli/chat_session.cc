@@ -88,6 +88,15 @@ std::optional<std::string> ChatSession::undo() {
   return std::nullopt;
 }
 
+bool ChatSession::undo_answer() {
+  const auto last =
+      std::find_if(messages_.rbegin(), messages_.rend(),
+                   [](const JsonValue& message) { return has_role(message, "user"); });
+  if (last == messages_.rend()) return false;
+  messages_.erase(last.base(), messages_.end());
+  return true;
+}
+
 std::string ChatSession::prompt() const {
   text::ChatRequest request;
   request.messages = messages_;

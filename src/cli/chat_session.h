@@ -34,6 +34,7 @@ class ChatSession {
   // Strings that end an answer.
   void set_stop(std::vector<std::string> stop);
   void set_tools(io::JsonValue tools) { tools_ = std::move(tools); }
+  const io::JsonValue& tools() const { return tools_; }  // null for none
   infer::SamplerOptions& sampler() { return generate_.sampler; }
 
   // --- the messages
@@ -47,6 +48,10 @@ class ChatSession {
   void clear();        // all but the system's
   // Takes back the last message of the user and all behind it; nothing if there is none.
   std::optional<std::string> undo();
+  // Takes back what stands behind the last message of the user; false if there is none.
+  bool undo_answer();
+  // Messages as messages() gave them.
+  void restore(io::JsonValue::Array messages) { messages_ = std::move(messages); }
 
   // The text that the model would go on from.
   std::string prompt() const;

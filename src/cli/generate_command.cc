@@ -1,8 +1,6 @@
 // cadre generate: one prompt, one continuation, token by token.
 
 #include <CLI/CLI.hpp>
-#include <atomic>
-#include <csignal>
 #include <memory>
 #include <string>
 
@@ -16,6 +14,7 @@
 #include "cli/input.h"
 #include "cli/model_input.h"
 #include "cli/runtime.h"
+#include "cli/stop_signals.h"
 #include "cli/terminal.h"
 #include "core/io/json_value.h"
 #include "infer/session.h"
@@ -23,9 +22,6 @@
 
 namespace cadre::cli {
 namespace {
-
-// What a signal handler may write; Ctrl-C ends the text, not the program.
-volatile std::sig_atomic_t interrupted = 0;
 
 struct Options {
   std::string model;
@@ -50,21 +46,6 @@ struct Options {
   infer::SamplerOptions sampler;
   RuntimeOptions runtime;
 };
-
-// As "logprobs" of vLLM, with ids: [{"id", "logprob", "top": [{"id", "logprob"}, ...]}, ...].
-io::JsonValue logprobs_json(const std::vector<infer::TokenLogprobs>& logprobs) {
-  const auto entry = [](const infer::TokenLogprob& token) {
-    io::JsonValue json = io::JsonValue::object();
-    return json.set("id", token.id).set("logprob", token.logprob);
-  };
-  io::JsonValue list = io::JsonValue::array();
-  for (const infer::TokenLogprobs& place : logprobs) {
-    io::JsonValue top = io::JsonValue::array();
-    for (const infer::TokenLogprob& token : place.top) top.push(entry(token));
-    list.push(entry(place.chosen).set("top", std::move(top)));
-  }
-  return list;
-}
 
 io::JsonValue as_json(const infer::GenerateResult& result, const std::vector<int32_t>& prompt,
                       const std::string& text) {
@@ -92,6 +73,7 @@ void report(const infer::GenerateResult& result, const infer::EngineStatistics& 
     print_error(fmt::format("{} guesses, {} of them right, {} passes in all", engine.drafted_tokens,
                             engine.accepted_tokens, engine.steps));
   }
+  report_draft_failures(engine);
 }
 
 // The text as a user's message, up to where the answer begins.
@@ -154,13 +136,14 @@ void load_draft(Context& ctx, const Options& options, Loaded& loaded) {
 }
 
 void run_many(Context& ctx, const Options& options, Loaded& loaded) {
+  const InterruptSignal interrupt;
   GenerateMany many = {.engine = options.engine,
                        .text = loaded.generate,
                        .answers = options.answers,
                        .stop = options.stop,
                        .skip_special = options.chat,
                        .encode = {},
-                       .keep_going = [] { return interrupted == 0; }};
+                       .keep_going = [&] { return !interrupt.requested(); }};
   std::vector<PromptLine> prompts = read_prompts(options.prompts);
   many.encode = [&](const std::string& text) { return encode_prompt(options, loaded, text); };
   if (options.chat) {
@@ -169,7 +152,6 @@ void run_many(Context& ctx, const Options& options, Loaded& loaded) {
   }
   many.text.constraint =
       make_constraint(options.constraint, *loaded.tokenizer, many.text.stop_tokens);
-  std::signal(SIGINT, [](int) { interrupted = 1; });
   generate_many(ctx, *loaded.model.decoder, loaded.draft_decoder(), *loaded.tokenizer, prompts,
                 many);
 }
@@ -193,16 +175,18 @@ void run_one(Context& ctx, const Options& options, Loaded& loaded,
   engine.max_sequences = 1;
   loaded.generate.prefill_chunk = engine.step_tokens;
   infer::Session session(*loaded.model.decoder, engine, loaded.draft_decoder());
+  // Ctrl-C ends the text, or the reading of the prompt; a second one the program.
+  const InterruptSignal interrupt;
+  loaded.generate.keep_going = [&] { return !interrupt.requested(); };
   show(beginning);
   text.clear();
-  std::signal(SIGINT, [](int) { interrupted = 1; });
   infer::GenerateResult result = session.generate(ctx, prompt, loaded.generate, [&](int32_t token) {
     if (stream) {
       show(stream->push(token));
     } else if (!options.json) {
       show(std::to_string(token) + " ");
     }
-    return interrupted == 0 && !(stream && stream->stopped());
+    return !interrupt.requested() && !(stream && stream->stopped());
   });
   if (stream) show(stream->finish());
   if (stream && stream->stopped()) result.reason = infer::StopReason::stop_string;
@@ -229,6 +213,9 @@ void run(const Options& options, const CLI::App& app) {
   if (!loaded.tokenizer && (!options.stop.empty() || options.constraint.asked())) {
     fail(ErrorKind::invalid_input, "{} needs a model with a tokenizer",
          options.stop.empty() ? "the form of a text" : "--stop");
+  }
+  if (options.logprobs >= 0 && !options.json && options.prompts.empty()) {
+    fail(ErrorKind::invalid_input, "--logprobs is written with --json or --prompts");
   }
   infer::GenerateOptions& generate = loaded.generate;
   if (loaded.spec.eos_token_id >= 0) {
@@ -316,7 +303,8 @@ void setup_generate(CLI::App& app) {
       ->capture_default_str();
   add_stop_option(app, options->stop);
   app.add_option("--logprobs", options->logprobs,
-                 "With --json, log probabilities of each token and of this many alternatives")
+                 "With --json or --prompts, log probabilities of each token and of this many "
+                 "alternatives")
       ->type_name("N")
       ->check(CLI::Range(0, 1000));
   app.add_option("--trace-experts", options->trace_experts,
@@ -329,6 +317,7 @@ void setup_generate(CLI::App& app) {
   add_constraint_options(app, options->constraint);
   add_fields(app, options->sampler, "Sampling");
   add_fields(app, options->engine, "Cache and passes");
+  app.get_option("--draft-tokens")->needs("--draft");
   add_fields(app, options->runtime, "Machine");
   add_json_flag(app, options->json);
   add_examples(

@@ -39,8 +39,9 @@ PromptLine parse_line(const std::string& line, const std::string& where) {
 struct TextLine {
   infer::TextStream stream;
   std::string text;
-  std::vector<int32_t> tokens;
-  std::optional<infer::AnswerSummary> end;
+  int64_t num_tokens = 0;
+  std::vector<infer::TokenLogprobs> logprobs = {};  // of each token, if asked for
+  std::optional<infer::AnswerSummary> end = {};
 };
 
 class Writer {
@@ -52,7 +53,7 @@ class Writer {
         bar_("generating", "texts", std::ssize(prompts) * options.answers) {
     for (int64_t i = 0; i < std::ssize(prompts) * answers_; ++i) {
       lines_.push_back(std::make_unique<TextLine>(
-          TextLine{infer::TextStream(tokenizer, options.skip_special, options.stop), "", {}, {}}));
+          TextLine{infer::TextStream(tokenizer, options.skip_special, options.stop), ""}));
     }
   }
 
@@ -70,7 +71,8 @@ class Writer {
     }
     if (line.stream.stopped()) return false;
     line.text += line.stream.push(event.token);
-    line.tokens.push_back(event.token);
+    ++line.num_tokens;
+    if (event.logprobs) line.logprobs.push_back(*event.logprobs);
     return line.stream.stopped();
   }
 
@@ -103,9 +105,10 @@ class Writer {
     if (!prompt.id.is_null()) json.set("id", prompt.id);
     if (answers_ > 1) json.set("answer", at % answers_);
     json.set("text", line.text)
-        .set("tokens", std::ssize(line.tokens))
+        .set("tokens", line.num_tokens)
         .set("prompt_tokens", line.end->prompt_tokens)
         .set("stop_reason", infer::stop_reason_name(line.end->reason));
+    if (!line.logprobs.empty()) json.set("logprobs", logprobs_json(line.logprobs));
     if (line.end->error) {
       try {
         std::rethrow_exception(line.end->error);
@@ -135,9 +138,30 @@ void report(const infer::EngineStatistics& now, double seconds) {
     print_error(fmt::format("{} guesses, {} of them right", grouped(now.drafted_tokens),
                             grouped(now.accepted_tokens)));
   }
+  report_draft_failures(now);
 }
 
 }  // namespace
+
+io::JsonValue logprobs_json(const std::vector<infer::TokenLogprobs>& logprobs) {
+  const auto entry = [](const infer::TokenLogprob& token) {
+    JsonValue json = JsonValue::object();
+    return json.set("id", token.id).set("logprob", token.logprob);
+  };
+  JsonValue list = JsonValue::array();
+  for (const infer::TokenLogprobs& place : logprobs) {
+    JsonValue top = JsonValue::array();
+    for (const infer::TokenLogprob& token : place.top) top.push(entry(token));
+    list.push(entry(place.chosen).set("top", std::move(top)));
+  }
+  return list;
+}
+
+void report_draft_failures(const infer::EngineStatistics& now) {
+  if (now.draft_failures == 0) return;
+  print_error(fmt::format("the draft model failed at {} texts, which went on without its guesses",
+                          grouped(now.draft_failures)));
+}
 
 std::vector<PromptLine> read_prompts(const std::filesystem::path& file) {
   std::istringstream text(read_text_file(file));
@@ -181,9 +205,7 @@ void generate_many(Context& ctx, const model::Decoder& decoder, const model::Dec
       if (writer.take(event)) stopped.emplace_back(event.request, event.answer);
     }
     for (const auto& [request, answer] : stopped) engine.cancel(request, answer);
-    if (!options.keep_going()) {
-      for (int64_t i = 0; i < std::ssize(prompts); ++i) engine.cancel(i);
-    }
+    if (!options.keep_going()) engine.cancel_all();
     writer.show_progress(engine.statistics());
   }
   writer.finish();

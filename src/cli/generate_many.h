@@ -28,6 +28,12 @@ struct PromptLine {
 // naming file and line, for a line that is neither, and Error(invalid_input) if there is no prompt.
 std::vector<PromptLine> read_prompts(const std::filesystem::path& file);
 
+// As "logprobs" of vLLM, with ids: [{"id", "logprob", "top": [{"id", "logprob"}, ...]}, ...].
+io::JsonValue logprobs_json(const std::vector<infer::TokenLogprobs>& logprobs);
+
+// A line of standard error, if there was one.
+void report_draft_failures(const infer::EngineStatistics& now);
+
 struct GenerateMany {
   infer::EngineOptions engine;
   infer::TextOptions text;
@@ -40,10 +46,10 @@ struct GenerateMany {
   std::function<bool()> keep_going;
 };
 
-// Writes {"index", "id", "answer", "text", "tokens", "prompt_tokens", "stop_reason"} for each text
-// to standard output, in the order of the prompts, each as soon as it and all before it are
-// finished; what the engine did to standard error. A text that failed has "error", and the first
-// such error is thrown when all is written.
+// Writes {"index", "id", "answer", "text", "tokens", "prompt_tokens", "stop_reason"} for each text,
+// and "logprobs" if asked for, to standard output, in the order of the prompts, each as soon as it
+// and all before it are finished; what the engine did to standard error. A text that failed has
+// "error", and the first such error is thrown when all is written.
 void generate_many(Context& ctx, const model::Decoder& decoder, const model::Decoder* draft,
                    const text::Tokenizer& tokenizer, const std::vector<PromptLine>& prompts,
                    const GenerateMany& options);

@@ -1,7 +1,5 @@
 #include "cli/stop_signals.h"
 
-#include <csignal>
-
 namespace cadre::cli {
 namespace {
 
@@ -28,5 +26,17 @@ StopSignals::~StopSignals() {
 }
 
 const std::atomic<int>& StopSignals::requested() const { return requested_signal; }
+
+InterruptSignal::InterruptSignal() {
+  requested_signal.store(0);
+  struct sigaction action {};
+  action.sa_handler = [](int signal) { requested_signal.store(signal); };
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, &before_);
+}
+
+InterruptSignal::~InterruptSignal() { sigaction(SIGINT, &before_, nullptr); }
+
+bool InterruptSignal::requested() const { return requested_signal.load() != 0; }
 
 }  // namespace cadre::cli

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <csignal>
 
 namespace cadre::cli {
 
@@ -16,6 +17,21 @@ class StopSignals {
 
   // The number of the signal, or 0.
   const std::atomic<int>& requested() const;
+};
+
+// While it lives, the first Ctrl-C is kept in requested(); a second one ends the process as usual.
+// One at a time.
+class InterruptSignal {
+ public:
+  InterruptSignal();
+  ~InterruptSignal();
+  InterruptSignal(const InterruptSignal&) = delete;
+  InterruptSignal& operator=(const InterruptSignal&) = delete;
+
+  bool requested() const;
+
+ private:
+  struct sigaction before_ {};
 };
 
 }  // namespace cadre::cli

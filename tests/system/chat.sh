@@ -48,6 +48,7 @@ expect_error 2 'refuses.jinja:1: not today' \
 expect_error 3 'mistral-v3' $chat --chat-template nonsense
 echo '[{"content": "x"}]' >"$work/bad.json"
 expect_error 2 'messages.0. has no role' $chat --messages "$work/bad.json"
+expect_error 2 'draft-tokens' $chat --draft-tokens 3 --messages "$work/messages.json"
 
 # Texts that have to have a form, whatever the model would write.
 generate="$cadre generate $work/run --threads 1 --temperature 1.5 -p Hello"
@@ -130,6 +131,48 @@ cat >"$work/script" <<END
 END
 "$terminal" "$work/script" $chat -n 100000 --ignore-eos --verbose --show-prompt --kernels scalar || fail "chat in a terminal"
 grep -q '"one\\ntwo"' "$work/saved.json" || fail "the saved conversation lacks the message"
+
+# An answer that cannot be leaves the conversation as it was; tools come and go with the messages.
+cat >"$work/tools.json" <<END
+{"messages": [{"role": "user", "content": "Hi", "name": "me"}, {"role": "assistant", "content": "No."}],
+ "tools": [{"type": "function", "function": {"name": "look", "parameters": {}}}]}
+END
+echo '[{"role": "user", "content": "Hi"}]' >"$work/plain.json"
+cat >"$work/script" <<END
+? >
+> /load $work/tools.json
+? 2 messages loaded
+> /params logit-bias 99999:1
+? 99999
+> /regenerate
+? cadre: error
+> /save $work/kept.json
+? 2 messages saved
+> /load $work/plain.json
+? 1 messages loaded
+> /save $work/bare.json
+? 1 messages saved
+? >
+^D
+= 0
+END
+"$terminal" "$work/script" $chat -n 3 || fail "/regenerate, /load and /save"
+for word in '"No."' '"name": "me"' '"look"'; do
+  grep -q "$word" "$work/kept.json" || fail "the saved conversation lacks $word: $(cat "$work/kept.json")"
+done
+! grep -q tools "$work/bare.json" || fail "tools of another conversation were saved"
+
+# Ctrl-C ends the reading of a prompt as well.
+prompt=$(awk 'BEGIN { for (i = 0; i < 20000; i++) printf "word " }')
+cat >"$work/script" <<END
+? word
+^C
+? text 0 tokens
+? (cancelled)
+= 0
+END
+"$terminal" "$work/script" "$cadre" generate "$work/run" -p "$prompt" --threads 1 --kernels scalar \
+  --sinks 4 --attention-window 500 --step-tokens 1 || fail "a prompt cannot be interrupted"
 
 printf '? >\n^D\n= 0\n' >"$work/script"
 "$terminal" "$work/script" $chat || fail "Ctrl-D does not leave"

@@ -70,6 +70,10 @@ run $many --parallel 3 --lookup 5 --draft "$work/run" --cache-tokens 256 --threa
 cmp "$work/out" "$work/many" || fail "guesses or a small cache change a text"
 run $many --answers 2
 [ "$(wc -l <"$work/out")" -eq 6 ] || fail "two answers to three prompts, $(wc -l <"$work/out") texts"
+run $many --logprobs 1
+[ "$(grep -c '"logprobs": *\[{"id"' "$work/out")" -eq 3 ] || fail "--prompts writes no log probabilities"
+expect_error 2 'logprobs' "$cadre" generate "$work/run" -p The --logprobs 1
+expect_error 2 'draft' "$cadre" generate "$work/run" -p The --draft-tokens 3
 echo '{"text": 1}' >"$work/wrong.jsonl"
 expect_error 4 'wrong.jsonl:1: the key .prompt. is missing' "$cadre" generate "$work/run" --prompts "$work/wrong.jsonl"
 
