@@ -40,10 +40,15 @@ void read_input(std::string_view bytes) {
       std::make_shared<const io::SafetensorsSet>(io::SafetensorsSet::open(file.path()))));
   uint64_t sum = 0;
   for (const io::TensorInfo& info : source->tensors()) {
+    // Readers cut pieces out of a tensor by what the source says of it.
+    CADRE_CHECK(source->find(info.name) == &info);
     if (info.blocks) {
-      sum += sum_of(source->blocks(info.name));
+      const std::span<const std::byte> blocks = source->blocks(info.name);
+      CADRE_CHECK(static_cast<int64_t>(blocks.size()) == block_bytes(*info.blocks, info.shape));
+      sum += sum_of(blocks);
     } else {
       const Tensor tensor = source->tensor(info.name);
+      CADRE_CHECK(tensor.shape() == info.shape && tensor.dtype() == info.dtype);
       sum += sum_of(
           {static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())});
     }
@@ -71,6 +76,10 @@ std::vector<std::string> seeds() {
       file_of({tensor("w_shape", DType::i64, {2}), tensor("w_packed", DType::i32, {9, 5}),
                tensor("w_zero_point", DType::i32, {2, 2}), tensor("w_scale", DType::f16, {9, 2})},
               9, 40),
+      // One bit from two tensors of one name.
+      file_of({tensor("w_shape", DType::i64, {2}), tensor("w_packed", DType::i32, {2, 8}),
+               tensor("w_scale", DType::f32, {2, 2}), tensor("v", DType::f32, {1})},
+              2, 64),
       file_of({tensor("v_scale_inv", DType::f32, {1, 2}), tensor("v", DType::f8_e4m3, {3, 130})}, 0,
               0),
   };

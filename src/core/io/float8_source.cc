@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "core/tensor/contents.h"
+
 namespace cadre::io {
 namespace {
 
@@ -49,16 +51,6 @@ Scaling scaling_of(const TensorSource& source, const TensorInfo& info) {
        to_string(Shape{rows, 1}), to_string(Shape{blocks_in(rows), blocks_in(columns)}));
 }
 
-std::vector<float> as_f32(const Tensor& tensor) {
-  std::vector<float> values;
-  for (int64_t i = 0; i < tensor.elements(); ++i) {
-    if (tensor.dtype() == DType::f32) values.push_back(tensor.data<float>()[i]);
-    if (tensor.dtype() == DType::bf16) values.push_back(to_f32(tensor.data<bf16>()[i]));
-    if (tensor.dtype() == DType::f16) values.push_back(to_f32(tensor.data<f16>()[i]));
-  }
-  return values;
-}
-
 class Float8Source final : public TensorSource {
  public:
   Float8Source(std::shared_ptr<const TensorSource> source,
@@ -90,8 +82,7 @@ class Float8Source final : public TensorSource {
     const auto found = scalings_.find(std::string(name));
     if (found == scalings_.end()) return stored;
     const Scaling& scaling = found->second;
-    const Tensor scale_tensor = source_->tensor(scaling.scale);
-    const std::vector<float> scale = as_f32(scale_tensor);
+    const std::vector<float> scale = f32_values(source_->tensor(scaling.scale));
     const int64_t rows = stored.dim(0);
     const int64_t columns = stored.dim(1);
     const int64_t scales_in_row = (columns + scaling.block_columns - 1) / scaling.block_columns;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/io/gguf_parse.h"
+#include "core/io/mapped_tensor.h"
 
 namespace cadre::io {
 namespace {
@@ -208,20 +209,7 @@ Tensor GgufFile::tensor(const GgufTensor& tensor) const {
     fail(ErrorKind::unsupported, "{}: {} is of {} blocks, expected single elements",
          path().string(), json_quote(tensor.name), tensor.type->name);
   }
-  const std::span<const std::byte> data = bytes(tensor);
-  const auto address = reinterpret_cast<uintptr_t>(data.data());
-  if (address % static_cast<uintptr_t>(dtype_size(*dtype)) != 0) {
-    Tensor copy = Tensor::empty(tensor.shape, *dtype);
-    std::memcpy(copy.raw(), data.data(), data.size());
-    return copy;
-  }
-  auto storage = std::make_shared<Storage>();
-  // Storage has one pointer type for both kinds of memory; `writable` keeps the promise of const.
-  storage->data = const_cast<std::byte*>(data.data());
-  storage->size = static_cast<int64_t>(data.size());
-  storage->writable = false;
-  storage->keep_alive = file_;
-  return Tensor(std::move(storage), 0, tensor.shape, *dtype);
+  return mapped_tensor(file_, bytes(tensor), tensor.shape, *dtype);
 }
 
 }  // namespace cadre::io

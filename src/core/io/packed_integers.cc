@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/tensor/contents.h"
 
 namespace cadre::io {
 namespace {
@@ -101,16 +102,6 @@ Parts parts_of(const TensorSource& source, const TensorInfo& packed) {
   return parts;
 }
 
-std::vector<float> floats_of(const Tensor& tensor) {
-  std::vector<float> values(static_cast<size_t>(tensor.elements()));
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (tensor.dtype() == DType::f32) values[i] = tensor.data<float>()[i];
-    if (tensor.dtype() == DType::bf16) values[i] = to_f32(tensor.data<bf16>()[i]);
-    if (tensor.dtype() == DType::f16) values[i] = to_f32(tensor.data<f16>()[i]);
-  }
-  return values;
-}
-
 // Integer i of a row of packed words, without its offset.
 int unsigned_at(const uint8_t* row, int64_t i, int bits) {
   return bits == 8 ? row[i] : (row[i / 2] >> (i % 2 * 4)) & 15;
@@ -192,7 +183,7 @@ class PackedIntegers final : public TensorSource {
 
   std::vector<std::byte> make_blocks(const Parts& parts) const {
     const Tensor packed = source_->tensor(parts.packed);
-    const std::vector<float> scales = floats_of(source_->tensor(parts.scale));
+    const std::vector<float> scales = f32_values(source_->tensor(parts.scale));
     for (const float scale : scales) {
       if (std::fabs(scale) <= 65504.0f) continue;
       fail(ErrorKind::unsupported, "{}: \"{}\" holds {}, expected numbers up to 65504",
@@ -224,7 +215,7 @@ class PackedIntegers final : public TensorSource {
 
   Tensor elements(const Parts& parts, DType dtype) const {
     const Tensor packed = source_->tensor(parts.packed);
-    const std::vector<float> scales = floats_of(source_->tensor(parts.scale));
+    const std::vector<float> scales = f32_values(source_->tensor(parts.scale));
     const Tensor zero = parts.zero.empty() ? Tensor() : source_->tensor(parts.zero);
     const Tensor result = Tensor::empty({parts.rows, parts.columns}, dtype);
     const int half = 1 << (parts.bits - 1);
@@ -264,8 +255,13 @@ std::shared_ptr<const TensorSource> with_packed_integers(
   std::unordered_map<std::string, Parts> weights;
   for (const TensorInfo& info : source->tensors()) {
     if (!info.name.ends_with(kPacked)) continue;
-    weights.emplace(info.name.substr(0, info.name.size() - kPacked.size()),
-                    parts_of(*source, info));
+    std::string name = info.name.substr(0, info.name.size() - kPacked.size());
+    if (source->contains(name)) {
+      fail(ErrorKind::corrupt_data, "{}: \"{}\" is there beside \"{}\", of which it is made",
+           source->file_of(name).string(), name, info.name);
+    }
+    Parts parts = parts_of(*source, info);
+    weights.emplace(std::move(name), std::move(parts));
   }
   if (weights.empty()) return source;
   return std::make_shared<const PackedIntegers>(std::move(source), std::move(weights));

@@ -24,7 +24,7 @@ namespace cadre::io {
 // rounded to multiples of 2^-24. Else it is in the type of the scale. Tensors are made anew by each
 // call, blocks by the first after release(). Throws Error(corrupt_data or unsupported), naming file
 // and tensor, for shapes, types and bits that do not belong together, and columns in another order
-// (NAME_g_idx); blocks() does for scales beyond f16.
+// (NAME_g_idx), and for a NAME that is there already; blocks() does for scales beyond f16.
 std::shared_ptr<const TensorSource> with_packed_integers(
     std::shared_ptr<const TensorSource> source);
 

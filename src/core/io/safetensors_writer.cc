@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/io/json_value.h"
+#include "core/tensor/contents.h"
 
 namespace cadre::io {
 namespace {
@@ -33,10 +34,6 @@ std::filesystem::path temporary_name(const std::filesystem::path& path) {
   std::filesystem::path temporary = path;
   temporary += ".tmp" + std::to_string(::getpid());
   return temporary;
-}
-
-std::span<const std::byte> bytes_of(const Tensor& tensor) {
-  return {static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())};
 }
 
 void expect_entry(const Tensor& tensor, const TensorEntry& entry) {

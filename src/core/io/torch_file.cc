@@ -6,6 +6,7 @@
 #include <cstring>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "core/io/mapped_tensor.h"
@@ -40,6 +41,10 @@ constexpr std::string_view kParameter = "torch._utils _rebuild_parameter";
 
 constexpr int kMaxDepth = 16;            // of dicts within dicts
 constexpr int64_t kMaxValues = 1 << 22;  // visited in all: shared dicts are walked once each time
+// A key stands once in the pickle, whatever the number of values that it names: names are bounded
+// by what they could take if each stood there.
+constexpr size_t kMaxName = 4096;
+constexpr size_t kMaxNameShare = 16;  // bytes of names for each byte of the pickle
 
 std::vector<std::string_view> allowed_globals() {
   std::vector<std::string_view> names = {"collections OrderedDict", kUntyped, kTensor, kTypedTensor,
@@ -83,15 +88,11 @@ class Reader {
       fail(ErrorKind::unsupported, "{}: the saved value is {}, expected a dict of tensors", where_,
            describe(pickle.root()));
     }
+    most_name_bytes_ = kMaxNameShare * entries_.at(prefix_ + "data.pkl").size();
     visit_dict(pickle.root(), "", 0);
     std::ranges::sort(tensors_, [](const TorchTensor& a, const TorchTensor& b) {
       return a.info.name < b.info.name;
     });
-    for (size_t i = 1; i < tensors_.size(); ++i) {
-      if (tensors_[i].info.name == tensors_[i - 1].info.name) {
-        corrupt(fmt::format("two tensors are called \"{}\"", tensors_[i].info.name));
-      }
-    }
     return std::move(tensors_);
   }
 
@@ -109,6 +110,10 @@ class Reader {
       const PickleNode& key = *dict.items[i];
       std::string name = prefix;
       if (key.is(PickleKind::text)) {
+        if (key.text.size() > kMaxName - prefix.size()) {
+          corrupt(fmt::format("a name below \"{}\" has {} bytes, expected at most {}", prefix,
+                              prefix.size() + key.text.size(), kMaxName));
+        }
         name += key.text;
       } else if (key.is(PickleKind::integer)) {
         name += std::to_string(key.integer);
@@ -122,7 +127,10 @@ class Reader {
 
   void visit(const PickleNode& node, const std::string& name, int depth) {
     if (++visited_ > kMaxValues) corrupt(fmt::format("holds more than {} values", kMaxValues));
-    if (node.is(PickleKind::dict)) return visit_dict(node, name + ".", depth + 1);
+    if (node.is(PickleKind::dict)) {
+      if (name.size() >= kMaxName) corrupt(fmt::format("a dict has a name of {}", name.size()));
+      return visit_dict(node, name + ".", depth + 1);
+    }
     if (!node.is(PickleKind::call)) return;
     const PickleNode* call = &node;
     if (call->items[0]->is_global(kParameter)) {
@@ -131,6 +139,11 @@ class Reader {
         corrupt(fmt::format("\"{}\": a parameter without a tensor", name));
       }
       call = arguments.items[0];
+    }
+    if (!names_.insert(name).second) corrupt(fmt::format("two tensors are called \"{}\"", name));
+    name_bytes_ += name.size();
+    if (name_bytes_ > most_name_bytes_) {
+      corrupt(fmt::format("the names of its tensors take more than {} bytes", most_name_bytes_));
     }
     tensors_.push_back(tensor_of(*call, name));
   }
@@ -240,6 +253,9 @@ class Reader {
   std::string prefix_;  // of the archive's names: "archive/"
   std::unordered_map<std::string, std::span<const std::byte>> entries_;
   std::vector<TorchTensor> tensors_;
+  std::unordered_set<std::string> names_;  // of tensors_
+  size_t name_bytes_ = 0;
+  size_t most_name_bytes_ = 0;
   int64_t visited_ = 0;
 };
 

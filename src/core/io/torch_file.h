@@ -32,9 +32,10 @@ struct TorchTensor {
 class TorchFile {
  public:
   // Tensors have the names under which they lie in the saved dict; those of dicts within it follow
-  // after a dot: "model.norm.weight". Values that are no tensors are passed over. Throws
-  // Error(not_found), Error(corrupt_data) for what disagrees with itself, and Error(unsupported)
-  // for pickles that hold more than data, other element types, and the format before torch 1.6.
+  // after a dot: "model.norm.weight", of up to 4096 bytes. Values that are no tensors are passed
+  // over. Throws Error(not_found), Error(corrupt_data) for what disagrees with itself, and
+  // Error(unsupported) for pickles that hold more than data, other element types, and the format
+  // before torch 1.6.
   static std::shared_ptr<const TorchFile> open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return file_->path(); }
@@ -67,6 +68,9 @@ class TorchSet final : public TensorSource {
   void release(std::string_view name) const override;
 
  private:
+  TorchSet() = default;
+  void take(const std::vector<std::shared_ptr<const TorchFile>>& files);
+
   struct Place {
     std::shared_ptr<const TorchFile> file;
     const TorchTensor* tensor;

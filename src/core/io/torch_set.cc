@@ -17,16 +17,21 @@ bool same_elements(const Tensor& a, const Tensor& b) {
 }  // namespace
 
 TorchSet::TorchSet(const std::vector<std::filesystem::path>& files) {
+  std::vector<std::shared_ptr<const TorchFile>> opened;
+  for (const std::filesystem::path& path : files) opened.push_back(TorchFile::open(path));
+  take(opened);
+}
+
+void TorchSet::take(const std::vector<std::shared_ptr<const TorchFile>>& files) {
   std::map<std::string_view, Place> places;
-  for (const std::filesystem::path& path : files) {
-    const std::shared_ptr<const TorchFile> file = TorchFile::open(path);
+  for (const std::shared_ptr<const TorchFile>& file : files) {
     for (const TorchTensor& tensor : file->tensors()) {
       const auto [known, is_new] = places.emplace(tensor.info.name, Place{file, &tensor});
       if (is_new) continue;
       const Place& first = known->second;
       if (!same_elements(first.file->tensor(*first.tensor), file->tensor(tensor))) {
-        fail(ErrorKind::corrupt_data, "{}: \"{}\" differs from the one in {}", path.string(),
-             tensor.info.name, first.file->path().string());
+        fail(ErrorKind::corrupt_data, "{}: \"{}\" differs from the one in {}",
+             file->path().string(), tensor.info.name, first.file->path().string());
       }
     }
   }
@@ -37,16 +42,18 @@ TorchSet::TorchSet(const std::vector<std::filesystem::path>& files) {
 }
 
 std::shared_ptr<const TorchSet> TorchSet::open_index(const std::filesystem::path& index) {
-  std::vector<std::filesystem::path> files;
+  std::vector<std::shared_ptr<const TorchFile>> files;
   for (const auto& [file, names] : read_shard_index(index)) {
     const std::filesystem::path place = index.parent_path() / file;
     std::vector<std::string> held;
     const std::shared_ptr<const TorchFile> opened = TorchFile::open(place);
     for (const TorchTensor& tensor : opened->tensors()) held.push_back(tensor.info.name);
     check_shard(index, place, names, held);
-    files.push_back(place);
+    files.push_back(opened);
   }
-  return std::make_shared<const TorchSet>(files);
+  const std::shared_ptr<TorchSet> set(new TorchSet());
+  set->take(files);
+  return set;
 }
 
 const TorchSet::Place& TorchSet::place(std::string_view name) const {

@@ -160,6 +160,16 @@ TEST_CASE("packed integers: parts that do not belong together are refused by nam
       "another order"));
 }
 
+TEST_CASE("packed integers: a tensor of the name that its parts make is refused") {
+  for (const std::string name : {"int4", "int8_zero"}) {
+    const ScratchFolder folder;
+    Tensors tensors = case_of(name);
+    tensors[name] = Tensor::zeros({1}, DType::f32);
+    const std::string message = error_of(ErrorKind::corrupt_data, [&] { open(folder, tensors); });
+    CHECK(contains(message, "\"" + name + "\" is there beside \"" + name + "_packed\""));
+  }
+}
+
 TEST_CASE("eight-bit floats: every number rounds to the nearest, ties to even") {
   for (int bits = 0; bits < 0x7f; ++bits) {
     CAPTURE(bits);

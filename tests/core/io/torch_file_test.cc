@@ -114,6 +114,37 @@ TEST_CASE("torch files: what is no such file says so") {
                  "compressed"));
 }
 
+// {first: w, first: w, ...}: the key and the tensor stand in the pickle once and are recalled.
+std::string shared_key(const std::string& key, int count) {
+  std::string pickle =
+      std::string("\x80\x02}(") + pickle_text(key) + "q\1" + PickledTensor().bytes() + "q\2";
+  for (int i = 0; i < count; ++i) pickle += "h\1h\2";
+  return torch_bytes(pickle + "u.", floats(6));
+}
+
+// {prefix: {0: w, 1: w, ...}}: the prefix stands there once.
+std::string shared_prefix(const std::string& prefix, int count) {
+  std::string pickle = std::string("\x80\x02}") + pickle_text(prefix) + "}(";
+  pickle += std::string("K") + '\0' + PickledTensor().bytes() + "q\2";
+  for (int i = 1; i < count; ++i) pickle += "M" + little(static_cast<uint64_t>(i), 2) + "h\2";
+  return torch_bytes(pickle + "us.", floats(6));
+}
+
+TEST_CASE("torch files: names that stand there once do not multiply") {
+  const ScratchFolder folder;
+  const ErrorKind corrupt = ErrorKind::corrupt_data;
+  CHECK(contains(refusal(corrupt, shared_key("w", 1)), "two tensors are called \"w\""));
+  CHECK(contains(refusal(corrupt, shared_key(std::string(4097, 'w'), 0)), "expected at most 4096"));
+  const std::string most(4096, 'w');
+  const auto longest = io::TorchFile::open(folder.write("x.pt", shared_key(most, 0)));
+  CHECK(longest->tensors().front().info.name == most);
+  CHECK(io::TorchFile::open(folder.write("y.pt", shared_prefix("model", 100)))->tensors().size() ==
+        100);
+  // 1000 names of 4 KB from 9 KB.
+  CHECK(contains(refusal(corrupt, shared_prefix(std::string(4000, 'w'), 1000)),
+                 "names of its tensors take more than"));
+}
+
 TEST_CASE("zip: entries of a truncated or overwritten archive never lie outside it") {
   const std::string good = with_tensor({});
   // The last three bytes are zeros, and minizip takes missing ones for that.
