@@ -1,7 +1,9 @@
 #include "core/base/staged_output.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -35,6 +37,11 @@ void rename_or_fail(const fs::path& from, const fs::path& to) {
   }
 }
 
+// Each takes the other's place in one step. False where the file system cannot do that.
+bool exchange(const fs::path& a, const fs::path& b) {
+  return ::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0;
+}
+
 }  // namespace
 
 StagedOutput::StagedOutput(fs::path place, bool replace)
@@ -57,24 +64,34 @@ StagedOutput::~StagedOutput() {
 }
 
 void StagedOutput::commit() {
-  const fs::path old = beside(place_, ".old");
   const bool replaces = fs::exists(place_);
   if (replaces && !replace_) {
     fail(ErrorKind::invalid_input, "{}: has appeared in the meantime", place_.string());
   }
-  // A folder cannot be renamed over another one, so the old one steps aside first.
-  if (replaces) rename_or_fail(place_, old);
-  try {
+  // A file may be renamed over a file, but neither may be over a folder.
+  const bool folders = fs::is_directory(temporary_) || fs::is_directory(place_);
+  fs::path old = temporary_;
+  if (!replaces || !folders) {
     rename_or_fail(temporary_, place_);
-  } catch (...) {
-    std::error_code ignored;
-    if (replaces) fs::rename(old, place_, ignored);
-    throw;
+  } else if (!exchange(temporary_, place_)) {
+    old = beside(place_, ".old");
+    step_aside(old);
   }
   committed_ = true;
   sync_folder(place_.parent_path());
   std::error_code ignored;
-  if (replaces) fs::remove_all(old, ignored);
+  fs::remove_all(old, ignored);
+}
+
+void StagedOutput::step_aside(const fs::path& old) {
+  rename_or_fail(place_, old);
+  try {
+    rename_or_fail(temporary_, place_);
+  } catch (...) {
+    std::error_code ignored;
+    fs::rename(old, place_, ignored);
+    throw;
+  }
 }
 
 }  // namespace cadre

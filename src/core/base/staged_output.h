@@ -6,7 +6,9 @@
 namespace cadre {
 
 // Write into temporary(), beside the place, then commit(): one rename puts it there. What was there
-// before stays until then and is kept if anything fails. Without commit() the temporary is removed.
+// before stays until then and is kept if anything fails: at each moment one of both is at the
+// place, but for folders on file systems without RENAME_EXCHANGE (NFS), where between two renames
+// the old one is beside it. Without commit() the temporary is removed.
 class StagedOutput {
  public:
   // Removes what an interrupted process of the same number left. Throws Error(invalid_input) if
@@ -22,6 +24,9 @@ class StagedOutput {
   void commit();
 
  private:
+  // Two renames, for want of one.
+  void step_aside(const std::filesystem::path& old);
+
   std::filesystem::path place_;
   std::filesystem::path temporary_;
   bool replace_;

@@ -2,8 +2,13 @@
 #include "core/base/staged_output.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <cstdio>
 #include <fstream>
+#include <thread>
 
 #include "tests/expect_error.h"
 #include "tests/scratch_folder.h"
@@ -57,6 +62,48 @@ TEST_CASE("staged output: a folder or a file is replaced only if that was asked 
   output.commit();
   CHECK(file_content(folder / "model") == "a file now");
   CHECK(entries(folder.path()) == 1);
+}
+
+// Whether the file system can exchange two folders in one step.
+bool can_exchange(const ScratchFolder& folder) {
+  const fs::path a = folder / "a";
+  const fs::path b = folder / "b";
+  fs::create_directory(a);
+  fs::create_directory(b);
+  const bool can = ::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0;
+  fs::remove(a);
+  fs::remove(b);
+  return can;
+}
+
+TEST_CASE("staged output: whoever looks while it is replaced finds the old one or the new one") {
+  for (const bool folders : {false, true}) {
+    CAPTURE(folders);
+    const ScratchFolder folder;
+    if (folders && !can_exchange(folder)) {
+      MESSAGE("skipped: this file system cannot exchange folders");
+      continue;
+    }
+    const fs::path place = folder / "model";
+    const fs::path file = folders ? place / "a" : place;
+    folder.write(folders ? "model/a" : "model", "0");
+    std::atomic<bool> done = false;
+    std::atomic<int64_t> looks = 0;
+    int64_t absent = 0;
+    std::thread watcher([&] {
+      for (; !done; ++looks) absent += ::access(file.c_str(), F_OK) == 0 ? 0 : 1;
+    });
+    for (int i = 1; i <= 500 || looks < 500; ++i) {
+      StagedOutput output(place, true);
+      if (folders) fs::create_directory(output.temporary());
+      write(folders ? output.temporary() / "a" : output.temporary(), "1");
+      output.commit();
+    }
+    done = true;
+    watcher.join();
+    CHECK(absent == 0);
+    CHECK(entries(folder.path()) == 1);
+  }
 }
 
 TEST_CASE("staged output: what appears in the meantime is not overwritten") {
