@@ -1,9 +1,11 @@
 #include "model/olmo_names.h"
 
+#include <algorithm>
 #include <array>
 #include <unordered_map>
 #include <utility>
 
+#include "core/io/base64.h"
 #include "core/io/pickle.h"
 
 namespace cadre::model {
@@ -11,30 +13,13 @@ namespace {
 
 constexpr std::string_view kKeyClass = "olmo.safetensors_util STKey";
 
-int digit_of(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  if (c == '-' || c == '+') return 62;
-  if (c == '_' || c == '/') return 63;
-  return -1;
-}
-
-std::optional<std::string> decode_base64(std::string_view text) {
-  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
-  std::string bytes;
-  uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    const int digit = digit_of(c);
-    if (digit < 0) return std::nullopt;
-    bits = (bits << 6) | static_cast<uint32_t>(digit);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    bytes += static_cast<char>((bits >> count) & 0xffu);
-  }
-  return bytes;
+// Of the URL-safe alphabet or the usual one, with or without padding.
+std::optional<std::string> decode_name(std::string_view name) {
+  std::string text(name);
+  std::ranges::replace(text, '-', '+');
+  std::ranges::replace(text, '_', '/');
+  while (text.size() % 4 != 0) text += '=';
+  return io::decode_base64(text);
 }
 
 const io::PickleNode* keys_of(const io::PickleNode& root) {
@@ -46,7 +31,7 @@ const io::PickleNode* keys_of(const io::PickleNode& root) {
 }  // namespace
 
 std::optional<std::string> decode_olmo_name(std::string_view name) {
-  const std::optional<std::string> bytes = decode_base64(name);
+  const std::optional<std::string> bytes = decode_name(name);
   // A pickle of protocol 2 to 5 begins so, and "gA" is how base64 shows it.
   if (!bytes || bytes->size() < 3 || static_cast<unsigned char>((*bytes)[0]) != 0x80) {
     return std::nullopt;

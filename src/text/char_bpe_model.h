@@ -44,7 +44,7 @@ class CharBpeModel : public TokenModel {
 
 // The name of a byte's token in vocabularies with byte fallback: "<0x0A>".
 std::string byte_token(int byte);
-// The byte that a token of that form stands for, or -1.
+// The byte that a token of that form stands for, or -1; small letters count, as in decoders.
 int byte_of_token(std::string_view token);
 
 }  // namespace cadre::text

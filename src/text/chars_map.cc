@@ -106,9 +106,9 @@ CharsMap::Match CharsMap::shortest(std::string_view text) const {
   return match;
 }
 
-void CharsMap::rewrite_graphemes(std::string_view text, std::string& out) const {
+void CharsMap::rewrite_graphemes(std::string_view text, std::string& out, size_t most) const {
   constexpr size_t kWholeBytes = 6;
-  for (size_t at = 0; at < text.size();) {
+  for (size_t at = 0; at < text.size() && out.size() <= most;) {
     const size_t end = grapheme_end(text, at);
     const std::string_view grapheme = text.substr(at, end - at);
     at = end;
@@ -118,7 +118,7 @@ void CharsMap::rewrite_graphemes(std::string_view text, std::string& out) const 
         continue;
       }
     }
-    for (size_t i = 0; i < grapheme.size();) {
+    for (size_t i = 0; i < grapheme.size() && out.size() <= most;) {
       const std::string_view character = grapheme.substr(i, decode_at(grapheme, i).size);
       const Match match = shortest(character);
       out += match.length > 0 ? match.content : character;

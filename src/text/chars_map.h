@@ -32,8 +32,9 @@ class CharsMap {
 
   // The text rewritten as the `tokenizers` library does it: a grapheme cluster of fewer than six
   // bytes becomes what its shortest match says, whatever is behind that; in a longer one, and in
-  // one without match, so does each character. Appends.
-  void rewrite_graphemes(std::string_view text, std::string& out) const;
+  // one without match, so does each character. Appends; stops once `out` has more than `most`
+  // bytes.
+  void rewrite_graphemes(std::string_view text, std::string& out, size_t most = SIZE_MAX) const;
 
  private:
   template <typename Visit>

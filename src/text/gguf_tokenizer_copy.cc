@@ -14,6 +14,9 @@ void copy_gguf_tokenizer(const io::GgufFile& file, io::GgufMetadata& metadata) {
     return;
   }
   using io::GgufKind;
+  const auto refuse = [&](const std::string& key) {
+    fail(ErrorKind::unsupported, "{} is of a kind that is not copied", file.where(key));
+  };
   for (const std::string& key : file.keys()) {
     if (!key.starts_with("tokenizer.")) continue;
     const io::GgufValue& value = *file.find_value(key);
@@ -36,7 +39,8 @@ void copy_gguf_tokenizer(const io::GgufFile& file, io::GgufMetadata& metadata) {
         }
         break;
       case GgufKind::boolean:
-        if (!list) metadata.set(key, file.flag_or(key, false));
+        if (list) refuse(key);
+        metadata.set(key, file.flag_or(key, false));
         break;
       case GgufKind::i32:
         if (list) {
@@ -47,10 +51,15 @@ void copy_gguf_tokenizer(const io::GgufFile& file, io::GgufMetadata& metadata) {
         }
         break;
       case GgufKind::u32:
-        if (!list) metadata.set(key, static_cast<uint32_t>(file.integer(key)));
+        if (list) {
+          const auto integers = file.integers(key);
+          metadata.set(key, std::vector<uint32_t>(integers.begin(), integers.end()));
+        } else {
+          metadata.set(key, static_cast<uint32_t>(file.integer(key)));
+        }
         break;
       default:
-        fail(ErrorKind::unsupported, "{} is of a kind that is not copied", file.where(key));
+        refuse(key);
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
@@ -13,6 +14,7 @@
 #include "text/gguf_tokenizer_copy.h"
 #include "text/json_field.h"
 #include "text/sentencepiece_model.h"
+#include "text/tokenizer_reader.h"
 #include "text/utf8.h"
 
 namespace cadre::text {
@@ -104,7 +106,33 @@ std::pair<std::string, std::string> read_merge(const JsonField& field) {
   return {line.substr(0, space), line.substr(space + 1)};
 }
 
+// The steps of "normalizer", those of sequences one after another.
+void for_each_normalizer(const JsonField& field, int depth,
+                         const std::function<void(const JsonField& step)>& visit) {
+  check_depth(field, depth);
+  if (field.at("type").text() != "Sequence") return visit(field);
+  field.at("normalizers").for_each_element([&](const JsonField& element) {
+    for_each_normalizer(element, depth + 1, visit);
+  });
+}
+
+[[noreturn]] void refuse_step(const JsonField& step) {
+  step.unsupported("\"" + step.at("type").text() + "\" has no place in GGUF");
+}
+
 // --- byte-level BPE
+
+// Whether there is a normaliser, which can be NFC only.
+bool has_nfc(const JsonField& root) {
+  bool found = false;
+  if (const auto field = root.find("normalizer")) {
+    for_each_normalizer(*field, 0, [&](const JsonField& step) {
+      if (step.at("type").text() != "NFC") refuse_step(step);
+      found = true;
+    });
+  }
+  return found;
+}
 
 void write_byte_level(const JsonField& root, const JsonField& model, int64_t vocab_size,
                       io::GgufMetadata& metadata) {
@@ -114,7 +142,7 @@ void write_byte_level(const JsonField& root, const JsonField& model, int64_t voc
   if (pre == nullptr) cutting.unsupported("has no name in GGUF");
   metadata.set("tokenizer.ggml.model", std::string("gpt2"));
   // Llama.cpp cuts OLMo's text as GPT-2's, but NFC is what tells them apart.
-  const bool normalised = root.find("normalizer").has_value();
+  const bool normalised = has_nfc(root);
   metadata.set(
       "tokenizer.ggml.pre",
       std::string(normalised && pre->names.front() == "gpt-2" ? "olmo" : pre->names.front()));
@@ -142,11 +170,44 @@ void start_sentencepiece(io::GgufMetadata& metadata) {
   metadata.set("tokenizer.ggml.pre", std::string("default"));
 }
 
+// Whether spaces become U+2581, and nothing else happens.
+bool marks_spaces(const JsonField& step) {
+  if (step.at("type").text() != "Replace") return false;
+  const auto literal = step.at("pattern").find("String");
+  return literal && literal->text() == " " && step.at("content").text() == kSpaceMark;
+}
+
+// Whether a space goes before the text, in either of the ways in which files say so. Everything
+// else that may happen to text before merges has no place in GGUF, or must be what happens anyhow.
+bool adds_space_prefix(const JsonField& root) {
+  bool adds = false;
+  if (const auto field = root.find("normalizer")) {
+    for_each_normalizer(*field, 0, [&](const JsonField& step) {
+      const bool prefix =
+          step.at("type").text() == "Prepend" && step.at("prepend").text() == kSpaceMark;
+      if (!prefix && !marks_spaces(step)) refuse_step(step);
+      adds |= prefix;
+    });
+  }
+  const auto cutting = root.find("pre_tokenizer");
+  if (!cutting) return adds;
+  const std::string& type = cutting->at("type").text();
+  if (type == "Metaspace" && cutting->text_or("replacement", kSpaceMark) == kSpaceMark) {
+    const bool always = cutting->flag_or("add_prefix_space", true);  // of older files
+    return adds || cutting->text_or("prepend_scheme", always ? "always" : "never") != "never";
+  }
+  // No spaces are left to cut at.
+  const bool at_spaces = type == "Split" && cutting->at("pattern").text_or("String", "") == " ";
+  if (!at_spaces) refuse_step(*cutting);
+  return adds;
+}
+
 // Scores that choose merges in the order of the file: a token has the rank of the first merge that
 // makes it, negated.
 void write_scored_merges(const JsonField& root, const JsonField& model, int64_t vocab_size,
                          io::GgufMetadata& metadata) {
   start_sentencepiece(metadata);
+  const bool space_prefix = adds_space_prefix(root);
   Vocabulary vocabulary(root.place());
   std::unordered_map<std::string, int64_t> ids;
   const std::string unknown = model.text_or("unk_token", "");
@@ -168,6 +229,7 @@ void write_scored_merges(const JsonField& root, const JsonField& model, int64_t 
   read_added_tokens(root, vocabulary);
   if (!unknown.empty() && ids.contains(unknown)) vocabulary.at(ids[unknown]).type = Type::unknown;
   vocabulary.write(vocab_size, /*scores=*/true, metadata);
+  metadata.set("tokenizer.ggml.add_space_prefix", space_prefix);
 }
 
 void write_json(const fs::path& file, int64_t vocab_size, io::GgufMetadata& metadata) {
@@ -192,6 +254,10 @@ void write_model(const fs::path& folder, int64_t vocab_size, io::GgufMetadata& m
       read_sentencepiece_model(read_text_file(folder / "tokenizer.model"), where);
   if (model.kind != SentencePieceModel::Kind::bpe) {
     fail(ErrorKind::unsupported, "{}: is a unigram model, only BPE can be written to GGUF", where);
+  }
+  if (!model.charsmap.empty() || !model.escape_whitespaces) {
+    fail(ErrorKind::unsupported, "{}: {}, for which there is no place in GGUF", where,
+         model.charsmap.empty() ? "keeps spaces as they are" : "rewrites characters");
   }
   start_sentencepiece(metadata);
   Vocabulary vocabulary(where);
@@ -277,12 +343,16 @@ void write_roles(const fs::path& folder, io::GgufMetadata& metadata) {
 
 }  // namespace
 
+fs::path tokenizer_folder(const fs::path& place) {
+  return fs::is_directory(place) ? place : place.parent_path();
+}
+
 void write_gguf_tokenizer(const fs::path& place, int64_t vocab_size, io::GgufMetadata& metadata) {
   if (io::is_gguf_file(place)) {
     copy_gguf_tokenizer(*io::GgufFile::open(place), metadata);
     return;
   }
-  const fs::path& folder = place;
+  const fs::path folder = tokenizer_folder(place);
   if (fs::exists(folder / "tokenizer.model")) {
     write_model(folder, vocab_size, metadata);
   } else if (fs::exists(folder / "tokenizer.json")) {

@@ -1,14 +1,17 @@
 #include "text/normalizer.h"
 
+#include "core/base/error.h"
 #include "text/char_classes.h"
 #include "text/utf8.h"
 
 namespace cadre::text {
 namespace {
 
-void append_replaced(const ReplaceStep& step, std::string_view text, std::string& out) {
+// Both stop once `out` has more than `most` bytes.
+void append_replaced(const ReplaceStep& step, std::string_view text, size_t most,
+                     std::string& out) {
   size_t done = 0;
-  for (size_t at = text.find(step.literal); at != std::string_view::npos;
+  for (size_t at = text.find(step.literal); at != std::string_view::npos && out.size() <= most;
        at = text.find(step.literal, done)) {
     out += text.substr(done, at - done);
     out += step.content;
@@ -17,11 +20,11 @@ void append_replaced(const ReplaceStep& step, std::string_view text, std::string
   out += text.substr(done);
 }
 
-void append_matches_replaced(const ReplaceStep& step, std::string_view text, RegexScratch& regex,
-                             std::string& out) {
+void append_matches_replaced(const ReplaceStep& step, std::string_view text, size_t most,
+                             RegexScratch& regex, std::string& out) {
   size_t done = 0;
   Regex::Iterator matches(*step.pattern, text, regex);
-  for (Regex::Match match{}; matches.next(match); done = match.end) {
+  for (Regex::Match match{}; out.size() <= most && matches.next(match); done = match.end) {
     out += text.substr(done, match.begin - done);
     out += step.content;
   }
@@ -66,6 +69,7 @@ void for_each_character(std::string_view text, const Visit& visit) {
 struct Application {
   std::string_view text;
   bool at_start;
+  size_t most;  // bytes that may come out
   std::string& out;
   std::optional<RegexScratch>& regex;
 
@@ -83,11 +87,11 @@ struct Application {
   std::string_view operator()(const ReplaceStep& step) const {
     if (step.pattern) {
       if (!regex) regex.emplace();
-      append_matches_replaced(step, text, *regex, out);
+      append_matches_replaced(step, text, most, *regex, out);
       return out;
     }
     if (step.literal.empty() || text.find(step.literal) == std::string_view::npos) return text;
-    append_replaced(step, text, out);
+    append_replaced(step, text, most, out);
     return out;
   }
   std::string_view operator()(const LowercaseStep&) const {
@@ -108,11 +112,11 @@ struct Application {
   }
   std::string_view operator()(const StripStep& step) const { return stripped(step, text); }
   std::string_view operator()(const CharsMapStep& step) const {
-    step.map->rewrite_graphemes(text, out);
+    step.map->rewrite_graphemes(text, out, most);
     return out;
   }
   std::string_view operator()(const SentencePieceStep& step) const {
-    append_sentencepiece(step, text, at_start, out);
+    append_sentencepiece(step, text, at_start, out, most);
     return out;
   }
 };
@@ -120,12 +124,18 @@ struct Application {
 }  // namespace
 
 std::string_view Normalizer::apply(std::string_view text, bool at_start, Scratch& scratch) const {
+  const size_t most = kMostGrowth * text.size() + kMostAdded;
   std::string_view current = text;
   for (const NormalizerStep& step : steps_) {
     scratch.next_.clear();
     scratch.next_.reserve(current.size() + current.size() / 8);
     const std::string_view result =
-        std::visit(Application{current, at_start, scratch.next_, scratch.regex_}, step);
+        std::visit(Application{current, at_start, most, scratch.next_, scratch.regex_}, step);
+    if (result.size() > most) {
+      fail(ErrorKind::exhausted,
+           "a normalizer makes more than {} bytes of {}, expected at most {} times as many and {}",
+           most, text.size(), kMostGrowth, kMostAdded);
+    }
     if (result.data() == scratch.next_.data()) {
       scratch.text_.swap(scratch.next_);
       current = scratch.text_;

@@ -1,6 +1,7 @@
 // What happens to text before it is cut into words: steps, one after the other.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -59,9 +60,16 @@ using NormalizerStep =
                  StripStep, CharsMapStep, SentencePieceStep>;
 
 // Immutable, so threads may share it. Linear in the length of the text, but for order among marks
-// (unicode_forms.h) and patterns.
+// (unicode_forms.h) and patterns: steps that replace a text by a longer one multiply, so what they
+// make of a text is bounded.
 class Normalizer {
  public:
+  // Far beyond what any published tokenizer needs; U+FDFA, the longest of Unicode's own, becomes 11
+  // times as long.
+  static constexpr size_t kMostSteps = 128;
+  static constexpr size_t kMostGrowth = 64;
+  static constexpr size_t kMostAdded = size_t{16} << 10;
+
   explicit Normalizer(std::vector<NormalizerStep> steps = {}) : steps_(std::move(steps)) {}
 
   bool changes_nothing() const { return steps_.empty(); }
@@ -71,7 +79,8 @@ class Normalizer {
 
   // The normalised text: a view of `text` itself if a quick look finds nothing to do, else of the
   // scratch. The text must be valid UTF-8; at_start says that it is the beginning of a whole text
-  // rather than a stretch behind a token. Errors as Regex::find.
+  // rather than a stretch behind a token. Errors as Regex::find, and Error(exhausted) where a step
+  // makes more than kMostGrowth times the bytes of `text` and kMostAdded.
   std::string_view apply(std::string_view text, bool at_start, Scratch& scratch) const;
 
  private:
@@ -86,8 +95,9 @@ class Normalizer::Scratch {
   std::optional<RegexScratch> regex_;  // made when a step needs it
 };
 
-// Appends the text as the step has it; used by Normalizer, here for tests.
+// Appends the text as the step has it; used by Normalizer, here for tests. Stops once `out` has
+// more than `most` bytes.
 void append_sentencepiece(const SentencePieceStep& step, std::string_view text, bool at_start,
-                          std::string& out);
+                          std::string& out, size_t most = SIZE_MAX);
 
 }  // namespace cadre::text

@@ -175,17 +175,21 @@ void ScoredBpeModel::append(int32_t symbol, const Splits* splits, bool& after_un
   }
   const auto value = static_cast<char32_t>(symbol & ~kCharacter);
   const int32_t reserved = reserved_ids_[value];
-  const bool unknown = reserved < 0 || reserved == unknown_id_;
-  if (!unknown) {
+  if (reserved >= 0 && reserved != unknown_id_) {
     ids.push_back(reserved);
-  } else if (byte_ids_[0] >= 0) {
-    std::string bytes;
-    append_utf8(value, bytes);
+    after_unknown = false;
+    return;
+  }
+  std::string bytes;
+  append_utf8(value, bytes);
+  // An added token may have taken the id of a byte.
+  const auto has_piece = [&](char byte) { return byte_ids_[static_cast<uint8_t>(byte)] >= 0; };
+  if (std::ranges::all_of(bytes, has_piece)) {
     for (char byte : bytes) ids.push_back(byte_ids_[static_cast<uint8_t>(byte)]);
   } else if (!after_unknown) {
     ids.push_back(unknown_id_);
   }
-  after_unknown = unknown;
+  after_unknown = true;
 }
 
 }  // namespace cadre::text

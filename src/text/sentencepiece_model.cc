@@ -130,7 +130,9 @@ void check_sentencepiece_model(const SentencePieceModel& model, std::string_view
     unknown += piece.type == Type::unknown ? 1 : 0;
     if (piece.type != Type::byte) continue;
     ++bytes;
-    if (!model.byte_fallback || byte_of_token(piece.text) < 0) {
+    // In capitals, as no two pieces are equal: then 256 of them are all bytes.
+    const int byte = byte_of_token(piece.text);
+    if (!model.byte_fallback || byte < 0 || piece.text != byte_token(byte)) {
       fail(ErrorKind::corrupt_data, "{}: byte piece {}, \"{}\": {}", where, id, piece.text,
            model.byte_fallback ? "expected <0x00> to <0xFF>" : "there is no byte fallback");
     }

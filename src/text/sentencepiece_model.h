@@ -15,7 +15,8 @@ namespace cadre::text {
 struct SentencePieceModel {
   enum class Kind { unigram, bpe };
   // Numbers as in the file. A control piece never matches text, a user-defined one always does; an
-  // unused one is what merges may pass through but not end in; a byte piece is written "<0x0A>".
+  // unused one is what merges may pass through but not end in; a byte piece is written "<0x0A>", in
+  // capitals.
   enum class Type { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
   struct Piece {
     std::string text;  // valid UTF-8; spaces are written as U+2581

@@ -45,7 +45,7 @@ void append_escaped(std::string_view text, bool escape, std::string& out) {
 }  // namespace
 
 void append_sentencepiece(const SentencePieceStep& step, std::string_view text, bool at_start,
-                          std::string& out) {
+                          std::string& out, size_t most) {
   const std::string_view space = step.escape_whitespaces ? kSpaceMark : " ";
   if (step.remove_extra_whitespaces) {
     while (!text.empty()) {
@@ -69,6 +69,7 @@ void append_sentencepiece(const SentencePieceStep& step, std::string_view text, 
     if (prefix.content.empty()) continue;
     append_escaped(prefix.content, step.escape_whitespaces, out);
     after_space = step.remove_extra_whitespaces && prefix.content.ends_with(' ');
+    if (out.size() > most) return;
   }
   if (step.remove_extra_whitespaces) {
     while (out.size() > begin && out.ends_with(space)) out.erase(out.size() - space.size());

@@ -66,9 +66,11 @@ std::vector<AddedToken> add_tokens(const SentencePieceSetup& setup, std::string_
       token.id = known != data.ids.end() ? known->second : static_cast<int32_t>(data.pieces.size());
     }
     const auto id = static_cast<size_t>(token.id);
-    if (id > data.pieces.size() + 65536) {
+    // Gaps are allowed, deserts are not, and no token makes room for the next by its gap.
+    const size_t present = model.pieces.size() + tokens.size();
+    if (id > present + 65536) {
       fail(ErrorKind::unsupported, "{}: added token \"{}\" has id {}, far beyond the {} there are",
-           where, token.content, id, data.pieces.size());
+           where, token.content, id, present);
     }
     if (known != data.ids.end() && known->second != token.id) {
       data.notes.push_back(fmt::format("{}: \"{}\" is token {} and no longer {}", where,

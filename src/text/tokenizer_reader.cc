@@ -12,6 +12,17 @@
 namespace cadre::text {
 namespace {
 
+// An added token as the normalised text would show it. A small file may make it a huge one.
+std::string normalized_form(const JsonField& field, const AddedToken& token,
+                            const Normalizer& normalizer) {
+  Normalizer::Scratch scratch;
+  try {
+    return std::string(normalizer.apply(token.content, true, scratch));
+  } catch (const Error& error) {
+    fail(error.kind(), "{}: \"{}\": {}", field.place(), token.content, error.what());
+  }
+}
+
 // Gives added tokens their ids. As in the reference the vocabulary decides, then order: a token
 // that is in the vocabulary has the id it has there, others follow the vocabulary.
 void read_added_tokens(const JsonField& field, int64_t model_tokens, const TokenRewriter& rewriter,
@@ -51,9 +62,8 @@ void read_added_tokens(const JsonField& field, int64_t model_tokens, const Token
   std::vector<AddedTokenMatcher::Needle> raw;
   std::vector<AddedTokenMatcher::Needle> normalized;
   for (AddedToken& token : tokens) {
-    Normalizer::Scratch scratch;
-    std::string form(token.normalized ? data.normalizer.apply(token.content, true, scratch)
-                                      : std::string_view(token.content));
+    std::string form =
+        token.normalized ? normalized_form(field, token, data.normalizer) : token.content;
     Piece& piece = data.pieces[token.id];
     rewriter.rewrite(form, piece);
     piece.special = special.contains(form);

@@ -1,13 +1,13 @@
 // "normalizer" of tokenizer.json.
 #include <fmt/core.h>
 
-#include "text/base64.h"
+#include "core/io/base64.h"
 #include "text/tokenizer_reader.h"
 
 namespace cadre::text {
 namespace {
 
-// More would turn a small text into a huge one.
+// More would turn a small text into a huge one; Normalizer bounds what steps make of each other's.
 constexpr size_t kMostContent = 1024;
 
 std::string read_content(const JsonField& field) {
@@ -36,7 +36,7 @@ ReplaceStep read_replace(const JsonField& field) {
 CharsMapStep read_charsmap(const JsonField& field) {
   field.expect_only({"type", "precompiled_charsmap"});
   const JsonField source = field.at("precompiled_charsmap");
-  const std::optional<std::string> bytes = decode_base64(source.text());
+  const std::optional<std::string> bytes = io::decode_base64(source.text());
   if (!bytes) source.corrupt("is not base64");
   return {std::make_shared<const CharsMap>(*bytes, source.place())};
 }
@@ -53,6 +53,9 @@ void read_normalizer(const JsonField& field, int depth, std::vector<NormalizerSt
       read_normalizer(element, depth + 1, steps, names);
     });
     return;
+  }
+  if (steps.size() >= Normalizer::kMostSteps) {
+    field.unsupported(fmt::format("more than {} normalizers", Normalizer::kMostSteps));
   }
   append_name(type, names);
   if (type == "Replace") {

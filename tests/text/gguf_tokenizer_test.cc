@@ -8,10 +8,13 @@
 #include <sstream>
 
 #include "core/base/file.h"
+#include "tests/core/io/gguf_bytes.h"
 #include "tests/expect_error.h"
 #include "tests/scratch_folder.h"
 #include "tests/text/text_cases.h"
 #include "text/gguf_pre_types.h"
+#include "text/sentencepiece_model.h"
+#include "text/sentencepiece_writer.h"
 
 namespace cadre::text {
 namespace {
@@ -135,11 +138,23 @@ TEST_CASE("gguf tokenizer: what is read is written again by copying") {
   for (io::GgufMetadata metadata : {byte_level(), sentencepiece()}) {
     metadata.set("tokenizer.chat_template", std::string("x"));
     metadata.set("tokenizer.ggml.add_bos_token", false);
+    metadata.set("tokenizer.ggml.eot_ids", std::vector<uint32_t>{6, 4000000000u});
     const auto file = with_metadata(folder, metadata);
     io::GgufMetadata copy;
     write_gguf_tokenizer(file->path(), 0, copy);
     CHECK(copy.pairs() == metadata.pairs());
   }
+  // tokenizer.ggml.flags = [true], a list of a kind that is not known.
+  const std::string list = raw(uint32_t{7}) + raw(uint64_t{1}) + '\1';
+  const auto file = io::GgufFile::open(folder.write(
+      "flags.gguf",
+      gguf_padded(gguf_header(0, 2) + gguf_pair("tokenizer.ggml.model", 8, gguf_text("gpt2")) +
+                      gguf_pair("tokenizer.ggml.flags", 9, list),
+                  "")));
+  io::GgufMetadata copy;
+  CHECK(contains(
+      error_of(ErrorKind::unsupported, [&] { write_gguf_tokenizer(file->path(), 0, copy); }),
+      "\"tokenizer.ggml.flags\" is of a kind that is not copied"));
 }
 
 TEST_CASE("gguf tokenizer: saved into a folder it gives the same ids") {
@@ -176,6 +191,7 @@ void check_round_trip(const std::filesystem::path& folder, int64_t vocab_size) {
   write_gguf_tokenizer(folder, vocab_size, metadata);
   const auto file = with_metadata(scratch, metadata);
   CHECK(static_cast<int64_t>(file->strings("tokenizer.ggml.tokens").size()) == vocab_size);
+  expect_same_gguf_tokenizer(folder, *file);
   const Tokenizer ours = Tokenizer::load(folder);
   const Tokenizer theirs = read_gguf_tokenizer(*file);
   RandomStream random(/*seed=*/3, /*stream=*/0);
@@ -202,6 +218,63 @@ TEST_CASE("gguf tokenizer: the tokenizer of a folder comes back from a file") {
   check_round_trip(folder.path(), tokenizer.vocab_size() + 3);
   CHECK(contains(error_of(ErrorKind::invalid_input, [&] { check_round_trip(folder.path(), 7); }),
                  "more than the model's vocabulary of 7"));
+}
+
+const std::string kSmall = "tests/golden/tokenizer/small/";
+
+TEST_CASE("gguf tokenizer: what puts a space before the text is told from what does not") {
+  for (const auto& [name, prefix] :
+       {std::pair("llama_prepend", true), std::pair("llama_metaspace", true),
+        std::pair("gemma", false)}) {
+    CAPTURE(name);
+    const ScratchFolder folder;
+    const ScratchFolder out;
+    folder.write("tokenizer.json", read_text_file(kSmall + name + ".json"));
+    folder.write("tokenizer_config.json", R"({"bos_token": "<s>"})");
+    io::GgufMetadata metadata;
+    // Of a file in the folder, as of the folder.
+    write_gguf_tokenizer(folder.write("config.json", "{}"), 1000, metadata);
+    REQUIRE(metadata.find("tokenizer.ggml.add_space_prefix") != nullptr);
+    CHECK(std::get<bool>(*metadata.find("tokenizer.ggml.add_space_prefix")) == prefix);
+    expect_same_gguf_tokenizer(folder.path(), *with_metadata(out, metadata));
+    metadata.set("tokenizer.ggml.add_space_prefix", !prefix);
+    const auto other = with_metadata(out, metadata);
+    CHECK(contains(error_of(ErrorKind::unsupported,
+                            [&] { expect_same_gguf_tokenizer(folder.path(), *other); }),
+                   "GGUF cannot express this tokenizer: of \"Hello"));
+  }
+}
+
+TEST_CASE("gguf tokenizer: steps that rewrite text are not left out in silence") {
+  const ScratchFolder other;
+  read_gguf_tokenizer(*with_metadata(other, byte_level())).save(other / "bytes.json");
+  const auto refusal = [](const std::filesystem::path& name, const nlohmann::json& normalizer) {
+    const ScratchFolder folder;
+    auto file = nlohmann::json::parse(read_text_file(name));
+    file["normalizer"] = normalizer;
+    folder.write("tokenizer.json", file.dump());
+    folder.write("tokenizer_config.json", R"({"bos_token": "<s>"})");
+    io::GgufMetadata metadata;
+    return error_of(ErrorKind::unsupported,
+                    [&] { write_gguf_tokenizer(folder.path(), 1000, metadata); });
+  };
+  const nlohmann::json lower = {{"type", "Lowercase"}};
+  CHECK(contains(refusal(other / "bytes.json", lower),
+                 "normalizer: \"Lowercase\" has no place in GGUF"));
+  CHECK(contains(refusal(kSmall + "llama_metaspace.json", lower), "\"Lowercase\""));
+  CHECK(contains(refusal(kSmall + "llama_metaspace.json",
+                         {{"type", "Sequence"}, {"normalizers", {{{"type", "NFKC"}}}}}),
+                 "normalizer.normalizers[0]: \"NFKC\""));
+  SentencePieceModel model =
+      read_sentencepiece_model(read_text_file(kSmall + "bpe_fallback.model"), "x");
+  model.charsmap = read_sentencepiece_model(read_text_file(kSmall + "unigram.model"), "x").charsmap;
+  REQUIRE(!model.charsmap.empty());
+  const ScratchFolder folder;
+  folder.write("tokenizer.model", sentencepiece_bytes(model));
+  io::GgufMetadata metadata;
+  CHECK(contains(error_of(ErrorKind::unsupported,
+                          [&] { write_gguf_tokenizer(folder.path(), 1000, metadata); }),
+                 "tokenizer.model: rewrites characters"));
 }
 
 // The reader gives no NFC, which llama.cpp does not know either, so OLMo's own text is left out.

@@ -74,6 +74,19 @@ TEST_CASE("jinja: numbers, text and containers behave as Python's") {
   CHECK(render("{{ 'a\\x41\\u00e9\\n\\q' }}") == "aA\xc3\xa9\n\\q");
 }
 
+TEST_CASE("jinja: integers of 64 bits stay exact in filters") {
+  CHECK(render("{{ 25|round(-1) }} {{ 35|round(-1) }} {{ -25|round(-1) }} {{ -149|round(-2) }}") ==
+        "20 40 -20 -100");
+  CHECK(render("{{ 9223372036854775803|round(-1) }} {{ 9223372036854775807|round(-20) }}") ==
+        "9223372036854775800 0");
+  CHECK(render("{{ 9007199254740993|round }} {{ 7|round(400, 'ceil') }}") ==
+        "9007199254740993 7.0");
+  refusal(ErrorKind::exhausted, "{{ 9223372036854775807|round(-1) }}");
+  refusal(ErrorKind::exhausted, "{{ 9223372036854775807|round(-19) }}");
+  const std::string most = "9223372036854775807";
+  CHECK(render("{{ 'a b'|truncate(" + most + ", false, '', " + most + ") }}") == "a b");
+}
+
 TEST_CASE("jinja: what is undefined prints as nothing, and any other use is refused") {
   CHECK(render("{{ x }}{{ x|default('d') }}{{ x is defined }}{% for i in x %}{% endfor %}") ==
         "dFalse");

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "expect_error.h"
 #include "text/text_cases.h"
 
 namespace cadre::text {
@@ -56,6 +57,30 @@ TEST_CASE("Normalizer: half a million marks in the wrong order take no longer th
   const std::string result = normalized(text, NormalForm::nfc);
   CHECK(result.starts_with("\u1ea1\u0323"));
   CHECK(result.ends_with("\u0301"));
+}
+
+TEST_CASE("Normalizer: steps that multiply each other's output end in an error, soon") {
+  const std::string content(32, 'a');
+  for (const bool by_pattern : {false, true}) {
+    std::vector<NormalizerStep> steps;
+    for (int i = 0; i < 7; ++i) {
+      ReplaceStep step = {.literal = "a", .pattern = {}, .content = content};
+      if (by_pattern) step.pattern = Regex("a", "pattern");
+      steps.emplace_back(std::move(step));
+    }
+    // 32^7 bytes, if they were made.
+    const Normalizer normalizer(std::move(steps));
+    Normalizer::Scratch scratch;
+    CHECK(contains(
+        error_of(ErrorKind::exhausted, [&] { normalizer.apply("a", /*at_start=*/true, scratch); }),
+        "of 1, expected at most 64 times as many and 16384"));
+  }
+}
+
+TEST_CASE("Normalizer: what Unicode itself makes longer is no cause for an error") {
+  std::string text;
+  for (int i = 0; i < 20000; ++i) text += "\ufdfa";
+  CHECK(normalized(text, NormalForm::nfkd).size() == 11 * text.size());
 }
 
 }  // namespace cadre::text

@@ -141,6 +141,30 @@ TEST_CASE("tokenizer.model: what contradicts itself is corrupt, what is missing 
       contains(message(ErrorKind::unsupported, unknown + bytes(5, bytes(2, "x"))), "denormalizer"));
 }
 
+TEST_CASE("tokenizer.model: every byte has a piece of its own, or text has the unknown one") {
+  const Model good = read_sentencepiece_model(read_text_file(kFile), kFile);
+  const auto byte_41 = std::ranges::find(good.pieces, "<0x41>", &Model::Piece::text);
+  REQUIRE(byte_41 != good.pieces.end());
+  // 256 byte pieces, none of them for "A".
+  Model twice = good;
+  twice.pieces[static_cast<size_t>(byte_41 - good.pieces.begin())].text = "<0x0a>";
+  CHECK(contains(error_of(ErrorKind::corrupt_data, [&] { check_sentencepiece_model(twice, "x"); }),
+                 "\"<0x0a>\": expected <0x00> to <0xFF>"));
+  // U+1F600 is F0 9F 98 80.
+  const auto byte_98 = std::ranges::find(good.pieces, "<0x98>", &Model::Piece::text);
+  const auto id = static_cast<int32_t>(byte_98 - good.pieces.begin());
+  for (const auto kind : {Model::Kind::bpe, Model::Kind::unigram}) {
+    Model model = good;
+    model.kind = kind;
+    SentencePieceSetup setup;
+    setup.added_tokens.push_back({.id = id, .content = "<x>"});
+    const Tokenizer taken = make_sentencepiece_tokenizer(model, setup, "x");
+    const std::vector<int32_t> ids = taken.encode("\U0001f600", {.add_special_tokens = false});
+    CHECK(ids.back() == 0);
+    CHECK(std::ranges::min(ids) == 0);
+  }
+}
+
 TEST_CASE("tokenizer.model: truncated and changed files end in an error or in a tokenizer") {
   const std::string good = read_text_file(kFile);
   RandomStream random(17);

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "expect_error.h"
 #include "scratch_folder.h"
 #include "text/tokenizer.h"
 
@@ -47,6 +48,21 @@ TEST_CASE("tokenizer folder: a redefined id stands for its new content in both d
   CHECK(std::ranges::find(ids, stale) == ids.end());
   CHECK(changed.decode(ids) == "xing ing");
   CHECK_FALSE(changed.notes().empty());
+}
+
+TEST_CASE("tokenizer folder: gaps between ids do not make room for wider ones") {
+  const int64_t pieces = load(nullptr).vocab_size();
+  const auto with_tokens = [&](int64_t count) {
+    json config = {{"added_tokens_decoder", json::object()}};
+    for (int64_t i = 1; i <= count; ++i) {
+      config["added_tokens_decoder"][std::to_string(pieces + 40000 * i)] =
+          token("<" + std::to_string(i) + ">");
+    }
+    return load(config).vocab_size();
+  };
+  CHECK(with_tokens(1) == pieces + 40001);
+  CHECK(contains(error_of(ErrorKind::unsupported, [&] { with_tokens(2); }),
+                 "far beyond the " + std::to_string(pieces + 1)));
 }
 
 TEST_CASE("tokenizer folder: tokens before and after the text follow the configuration") {

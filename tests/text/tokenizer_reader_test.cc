@@ -122,6 +122,23 @@ TEST_CASE("tokenizer.json: a template puts tokens around the text, on request") 
   CHECK(tokenizer.encode("the", {.add_special_tokens = false}) == std::vector<int32_t>{257});
 }
 
+TEST_CASE("tokenizer.json: a small file makes no huge token, and no endless chain of steps") {
+  const json step = {
+      {"type", "Replace"}, {"pattern", {{"String", "e"}}}, {"content", std::string(64, 'e')}};
+  json file = plain_file();
+  file["added_tokens"][0]["normalized"] = true;
+  file["normalizer"] = {{"type", "Sequence"}, {"normalizers", json::array()}};
+  json& steps = file["normalizer"]["normalizers"];
+  for (int i = 0; i < 6; ++i) steps.push_back(step);
+  const Refusal grown = refusal(file.dump());
+  CHECK(grown.kind == ErrorKind::exhausted);
+  CHECK(grown.message.find("added_tokens: \"<|end|>\"") != std::string::npos);
+  while (steps.size() < 129) steps.push_back({{"type", "Lowercase"}});
+  const Refusal many = refusal(file.dump());
+  CHECK(many.kind == ErrorKind::unsupported);
+  CHECK(many.message.find("normalizers[128]: more than 128") != std::string::npos);
+}
+
 TEST_CASE("tokenizer.json: what Cadre does not have is unsupported, by name of file and field") {
   const std::vector<Case> cases = {
       {"truncation",

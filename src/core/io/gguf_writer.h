@@ -20,7 +20,8 @@ namespace cadre::io {
 class GgufMetadata {
  public:
   using Value = std::variant<uint32_t, int32_t, float, bool, std::string, uint64_t, int64_t, double,
-                             std::vector<int32_t>, std::vector<float>, std::vector<std::string>>;
+                             std::vector<uint32_t>, std::vector<int32_t>, std::vector<float>,
+                             std::vector<std::string>>;
 
   // Adds the key or replaces its value.
   void set(std::string_view key, Value value);

@@ -65,6 +65,27 @@ double rounded(double number, int64_t precision) {
   return std::nearbyint(number / unit) * unit;
 }
 
+// The same of an integer, which a double need not hold: to a multiple of 10^places.
+int64_t rounded_integer(int64_t number, int64_t places) {
+  if (places > 19) return 0;  // half of 10^20 is beyond 64 bits
+  uint64_t unit = 1;
+  for (int64_t i = 0; i < places; ++i) unit *= 10;
+  const uint64_t sign = number < 0 ? 1 : 0;
+  const auto bits = static_cast<uint64_t>(number);
+  const uint64_t magnitude = sign != 0 ? 0 - bits : bits;
+  const uint64_t rest = magnitude % unit;
+  uint64_t result = magnitude - rest;
+  const bool odd = magnitude / unit % 2 != 0;
+  if (rest > unit - rest || (rest == unit - rest && odd)) {
+    const uint64_t most = static_cast<uint64_t>(INT64_MAX) + sign;
+    if (unit > most || result > most - unit) {
+      throw Fault{ErrorKind::exhausted, "an integer does not fit 64 bits"};
+    }
+    result += unit;
+  }
+  return static_cast<int64_t>(sign != 0 ? 0 - result : result);
+}
+
 Value round_number(Interpreter&, const Value& operand, const Arguments& arguments) {
   const Bound bound("round", arguments, {"precision", "method"});
   const int64_t precision = bound.integer_or(0, 0);
@@ -77,8 +98,10 @@ Value round_number(Interpreter&, const Value& operand, const Arguments& argument
   if (method == "common") {
     if (!operand.integer()) return rounded(*operand.number(), precision);
     if (precision >= 0) return *operand.integer();
-    return static_cast<int64_t>(rounded(*operand.number(), precision));
+    return rounded_integer(*operand.integer(), precision < -20 ? 20 : -precision);
   }
+  // An integer times a power of ten is whole.
+  if (operand.integer() && precision >= 0) return static_cast<double>(*operand.integer());
   const double unit = std::pow(10.0, static_cast<double>(precision));
   const double scaled = *operand.number() * unit;
   if (!std::isfinite(scaled)) raise("cannot convert float to integer");

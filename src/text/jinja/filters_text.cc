@@ -151,7 +151,7 @@ Value truncated(Interpreter& interpreter, const Value& operand, const Arguments&
   if (leeway < 0) raise("expected leeway >= 0, got {}", leeway);
   // What is short enough may be of any kind.
   const auto given = length(operand);
-  if (given && *given <= size + leeway) return operand;
+  if (given && *given - leeway <= size) return operand;
   if (!operand.string()) raise("truncate: a {}, expected a str", operand.type_name());
   const std::string& text = *operand.string();
   interpreter.budget().string(static_cast<int64_t>(text.size() + end.size()));

@@ -1,8 +1,8 @@
-#include "text/base64.h"
+#include "core/io/base64.h"
 
 #include <cstdint>
 
-namespace cadre::text {
+namespace cadre::io {
 namespace {
 
 int digit(char c) {
@@ -36,4 +36,4 @@ std::optional<std::string> decode_base64(std::string_view text) {
   return bytes;
 }
 
-}  // namespace cadre::text
+}  // namespace cadre::io
