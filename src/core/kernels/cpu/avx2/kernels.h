@@ -6,6 +6,7 @@
 #include "core/kernels/elementwise.h"
 #include "core/kernels/gemm.h"
 #include "core/kernels/mixture.h"
+#include "core/kernels/pack_rows.h"
 #include "core/kernels/peak.h"
 #include "core/kernels/quantise.h"
 #include "core/kernels/quantised_gemm.h"
@@ -43,6 +44,7 @@ AttentionTileFn attention_tile;
 AttentionTileBackwardFn attention_tile_backward;
 CrossEntropyFn cross_entropy;
 DequantiseRowsFn dequantise_rows;
+PackRowsFn pack_rows;
 TopKFn top_k;
 CombineFn combine;
 CombineBackwardFn combine_backward;

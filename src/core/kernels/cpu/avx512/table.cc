@@ -31,6 +31,7 @@ const KernelTable& table() {
     t.attention_tile_backward = attention_tile_backward;
     t.cross_entropy = cross_entropy;
     t.dequantise_rows = dequantise_rows;
+    t.pack_rows = pack_rows;
     t.top_k = top_k;
     t.combine = combine;
     t.combine_backward = combine_backward;
