@@ -156,8 +156,8 @@ std::vector<Domain> folder_domains(const fs::path& folder, std::vector<std::stri
     keep_large_enough(domains, notes);
   }
   if (domains.empty() || domains.front().files.empty()) {
-    fail(ErrorKind::not_found, "{}: no text, expected files (text, JSONL, or either with .zst)",
-         folder.string());
+    fail(ErrorKind::not_found,
+         "{}: no text, expected files (text, JSONL, or either with .zst or .gz)", folder.string());
   }
   return domains;
 }

@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/io/checksum.h"
 #include "core/io/json.h"
+#include "core/io/text_reader.h"
 #include "text/utf8.h"
 
 namespace cadre::data {
@@ -15,8 +16,9 @@ constexpr size_t kMaxProblems = 20;
 constexpr size_t kProbe = 4096;
 
 bool is_jsonl(const std::filesystem::path& path) {
-  const std::filesystem::path plain = path.extension() == ".zst" ? path.stem() : path;
-  return plain.extension() == ".jsonl" || plain.extension() == ".ndjson";
+  const std::filesystem::path plain = io::is_compressed(path) ? path.stem() : path;
+  return plain.extension() == ".jsonl" || plain.extension() == ".ndjson" ||
+         (plain != path && plain.extension() == ".json");
 }
 
 bool is_blank(std::string_view text) {

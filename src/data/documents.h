@@ -57,8 +57,9 @@ struct DocumentCounts {
   std::vector<std::string> problems;  // the first few, as `file:line: what`
 };
 
-// Reads documents in a fixed order: a text file is one document, a JSONL file (.jsonl, .ndjson) one
-// for each line; either may be compressed (.zst). Bytes that are not UTF-8 become U+FFFD. What
+// Reads documents in a fixed order: a text file is one document, a JSONL file (.jsonl, .ndjson, and
+// compressed .json, as C4 and Dolma name theirs) one for each line; either may be compressed (.zst,
+// .gz). Bytes that are not UTF-8 become U+FFFD. What
 // cannot be used is counted and passed over. One thread at a time.
 class DocumentReader {
  public:

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <unistd.h>
+#include <zlib.h>
 #include <zstd.h>
 
 #include <algorithm>
@@ -84,7 +85,60 @@ class ZstdReader : public TextReader {
   bool full_ = false;
 };
 
+// Members of gzip (RFC 1952) one after the other, as parallel compressors write them.
+class GzipReader : public TextReader {
+ public:
+  explicit GzipReader(const std::filesystem::path& path) : file_(path), compressed_(kPiece) {
+    if (inflateInit2(&stream_, 16 + MAX_WBITS) != Z_OK) {
+      fail(ErrorKind::exhausted, "{}: no memory to decompress it", path.string());
+    }
+  }
+  ~GzipReader() override { inflateEnd(&stream_); }
+  GzipReader(const GzipReader&) = delete;
+  GzipReader& operator=(const GzipReader&) = delete;
+
+  size_t read(char* buffer, size_t size) override {
+    size = std::min(size, size_t{1} << 30);
+    stream_.next_out = reinterpret_cast<Bytef*>(buffer);
+    stream_.avail_out = static_cast<uInt>(size);
+    while (stream_.avail_out == size && size > 0) {
+      if (stream_.avail_in == 0 && !full_) {
+        stream_.next_in = reinterpret_cast<Bytef*>(compressed_.data());
+        stream_.avail_in = static_cast<uInt>(file_.read(compressed_.data(), compressed_.size()));
+        if (stream_.avail_in == 0) {
+          if (between_members_) return 0;
+          fail(ErrorKind::corrupt_data, "{}: the compressed data is cut off",
+               file_.path().string());
+        }
+      }
+      if (between_members_ && started_) inflateReset(&stream_);
+      started_ = true;
+      const int status = inflate(&stream_, Z_NO_FLUSH);
+      if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR) {
+        fail(ErrorKind::corrupt_data, "{}: cannot decompress: {}", file_.path().string(),
+             stream_.msg != nullptr ? stream_.msg : "no gzip data");
+      }
+      between_members_ = status == Z_STREAM_END;
+      // A full output may mean that the decoder holds more, even when all input is used up.
+      full_ = stream_.avail_out == 0 && !between_members_;
+    }
+    return size - stream_.avail_out;
+  }
+
+ private:
+  PlainReader file_;
+  std::vector<char> compressed_;
+  z_stream stream_{};
+  bool started_ = false;
+  bool between_members_ = true;
+  bool full_ = false;
+};
+
 }  // namespace
+
+bool is_compressed(const std::filesystem::path& path) {
+  return path.extension() == ".zst" || path.extension() == ".gz";
+}
 
 bool TextReader::next_line(std::string& line, uint64_t max_bytes) {
   line.clear();
@@ -122,6 +176,7 @@ bool TextReader::next_line(std::string& line, uint64_t max_bytes) {
 
 std::unique_ptr<TextReader> open_text_reader(const std::filesystem::path& path) {
   if (path.extension() == ".zst") return std::make_unique<ZstdReader>(path);
+  if (path.extension() == ".gz") return std::make_unique<GzipReader>(path);
   return std::make_unique<PlainReader>(path);
 }
 

@@ -1,4 +1,4 @@
-// Text files read in pieces or by lines, plain or compressed with zstd.
+// Text files read in pieces or by lines, plain or compressed with zstd or gzip.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +9,8 @@
 
 namespace cadre::io {
 
-// A stream over the bytes of a file; the content of a .zst file is decompressed on the way, with at
-// most 128 MiB of window. One thread at a time.
+// A stream over the bytes of a file; the content of .zst and .gz files is decompressed on the way,
+// with at most 128 MiB of window. One thread at a time.
 class TextReader {
  public:
   virtual ~TextReader() = default;
@@ -33,6 +33,9 @@ class TextReader {
   bool too_long_ = false;
   int64_t line_number_ = 0;
 };
+
+// Whether the name says that the content is compressed: .zst or .gz.
+bool is_compressed(const std::filesystem::path& path);
 
 // Throws Error(not_found) if the file is not there, Error(invalid_input) if it cannot be read.
 std::unique_ptr<TextReader> open_text_reader(const std::filesystem::path& path);
