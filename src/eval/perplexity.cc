@@ -3,6 +3,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/base/error.h"
 #include "eval/windows.h"
 
 namespace cadre::eval {
@@ -28,6 +29,13 @@ PerplexityResult perplexity(Context& ctx, const model::Decoder& decoder,
     const ops::CrossEntropyResult loss = decoder.loss(ctx, hidden, targets, weights);
     for (const float nats : loss.token_losses) result.total_nats += nats;
     result.num_tokens += end + 1 - first_target;
+    if (!std::isfinite(result.total_nats)) {
+      fail(ErrorKind::corrupt_data,
+           "the loss of tokens {} to {} is not finite: the model's weights are damaged, or too "
+           "large "
+           "for their type",
+           first_target, end);
+    }
     if (progress) progress(static_cast<double>(end + 1) / static_cast<double>(count));
   }
   result.nats_per_token = result.total_nats / static_cast<double>(result.num_tokens);

@@ -100,7 +100,8 @@ void FileWriter::write(const void* data, size_t size) {
 }
 
 void FileWriter::finish() {
-  if (::fsync(descriptor_) != 0) fail_with_errno(path_, "sync");
+  // Devices and pipes have nothing to sync and say so with EINVAL.
+  if (::fsync(descriptor_) != 0 && errno != EINVAL) fail_with_errno(path_, "sync");
   const int result = ::close(descriptor_);
   descriptor_ = -1;
   if (result != 0) fail_with_errno(path_, "close");
@@ -114,7 +115,21 @@ void sync_folder(const std::filesystem::path& folder) {
   if (::fsync(descriptor.value) != 0 && errno != EINVAL) fail_with_errno(place, "sync");
 }
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
+void write_file_atomically(const std::filesystem::path& name, std::string_view content) {
+  std::error_code ignored;
+  const std::filesystem::file_status status = std::filesystem::status(name, ignored);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
+      !std::filesystem::is_directory(status)) {
+    FileWriter writer(name);
+    writer.write(content);
+    writer.finish();
+    return;
+  }
+  std::filesystem::path path = name;
+  if (std::filesystem::is_symlink(name, ignored)) {
+    path = std::filesystem::weakly_canonical(name, ignored);
+    if (path.empty()) path = name;
+  }
   std::filesystem::path temporary = path;
   temporary += ".tmp" + std::to_string(::getpid());
   try {

@@ -76,6 +76,19 @@ TEST_CASE("file: an atomic write replaces the content and leaves no other file")
   CHECK(entries(folder.path()) == 1);
 }
 
+TEST_CASE("write_file_atomically: links keep pointing, and what is no file is written to") {
+  const ScratchFolder folder;
+  write_file_atomically(folder / "real", "old");
+  std::filesystem::create_symlink("real", folder / "link");
+  write_file_atomically(folder / "link", "new");
+  CHECK(std::filesystem::is_symlink(folder / "link"));
+  CHECK(file_content(folder / "real") == "new");
+  write_file_atomically("/dev/null", "gone");
+  CHECK(std::filesystem::is_character_file("/dev/null"));
+  CHECK_THROWS_AS(write_file_atomically("/dev/full", "no room"), Error);
+  CHECK(std::filesystem::is_character_file("/dev/full"));
+}
+
 TEST_CASE("file: a write that fails keeps the old content") {
   const ScratchFolder folder;
   write_file_atomically(folder / "a", "old");
