@@ -147,7 +147,9 @@ def llama_greedy(llm, tokens, count):
     llm.eval(tokens)
     made = []
     for _ in range(count):
-        made.append(int(np.argmax(llm.scores[llm.n_tokens - 1])))
+        scores = np.array(llm.scores[llm.n_tokens - 1])
+        scores[BASE["eos_token_id"]] = -np.inf  # as --ignore-eos has it
+        made.append(int(np.argmax(scores)))
         llm.eval(made[-1:])
     return made
 
