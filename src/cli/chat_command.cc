@@ -88,6 +88,7 @@ void run(const Options& options, const CLI::App& app) {
                                                    asks_for_tools(options.messages));
   infer::GenerateOptions generate;
   generate.sampler = options.sampler;
+  draw_seed(generate.sampler);
   generate.max_tokens = options.max_tokens;
   generate.prefill_chunk = options.engine.step_tokens;
   generate.num_candidates = tokenizer.vocab_size();
@@ -114,7 +115,9 @@ void run(const Options& options, const CLI::App& app) {
 
 void setup_chat(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("model", options->model, "A model or run folder")->type_name("MODEL")->required();
+  app.add_option("model", options->model, "A model or run folder, or a .gguf file")
+      ->type_name("MODEL")
+      ->required();
   app.add_option("--system", options->system, "What the model is told before the conversation")
       ->type_name("TEXT");
   app.add_option("--chat-template", options->chat_template, chat_template_help())

@@ -33,6 +33,9 @@ std::optional<text::Grammar> grammar_of(const ConstraintOptions& options) {
   }
   if (!options.regex.empty()) return text::Grammar::from_regex(options.regex, "--regex");
   if (options.grammar.empty()) return std::nullopt;
+  if (options.grammar.find("::=") != std::string::npos) {
+    return text::Grammar::from_gbnf(options.grammar, "--grammar");
+  }
   return text::Grammar::from_gbnf(read_text_file(options.grammar, kMaxFile), options.grammar);
 }
 
@@ -58,10 +61,14 @@ void add_constraint_options(CLI::App& app, ConstraintOptions& options) {
   auto* regex =
       app.add_option("--regex", options.regex, "Text that this regular expression matches whole")
           ->type_name("REGEX")
+          ->check([](const std::string& text) {
+            return std::string(text.empty() ? "expected a regular expression" : "");
+          })
           ->excludes(schema)
           ->group(group);
-  app.add_option("--grammar", options.grammar, "Text of this grammar, in llama.cpp's GBNF")
-      ->type_name("FILE")
+  app.add_option("--grammar", options.grammar,
+                 "Text of this grammar, in llama.cpp's GBNF: a file, or the grammar")
+      ->type_name("GRAMMAR")
       ->excludes(schema)
       ->excludes(regex)
       ->group(group);

@@ -65,7 +65,7 @@ void check_room(const fs::path& output, int64_t bytes) {
 // A bar that learns its total with the first update.
 class Bar {
  public:
-  Bar(const char* label, const char* unit) : bar_(label, unit, 0) {}
+  Bar(const char* label, const char* unit) : bar_(label, unit, 0) { bar_.stops_on_signals(); }
   void operator()(int64_t done, int64_t total) {
     bar_.set_total(total);
     bar_.update(done);

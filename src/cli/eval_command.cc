@@ -42,6 +42,7 @@ void run_perplexity(const Options& options) {
   print_notes(spec);
   const model::LoadedModel loaded = load_model(ctx, folder, spec, options.load);
   ProgressBar bar("perplexity", "tokens", static_cast<int64_t>(tokens.size()));
+  bar.stops_on_signals();
   const eval::PerplexityResult result = eval::perplexity(
       ctx, *loaded.decoder, tokens, static_cast<int64_t>(text.size()), options.window,
       [&](double share) {
@@ -69,7 +70,9 @@ void run_perplexity(const Options& options) {
 
 void setup_perplexity(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("model", options->model, "A model or run folder")->type_name("MODEL")->required();
+  app.add_option("model", options->model, "A model or run folder, or a .gguf file")
+      ->type_name("MODEL")
+      ->required();
   app.add_option("--text", options->text, "The text file; - is standard input")
       ->type_name("FILE")
       ->required();

@@ -110,6 +110,7 @@ void run(const Options& options) {
   const model::LoadedModel second = load(ctx, b, options.load);
   const auto total = static_cast<int64_t>(tokens.size());
   ProgressBar bar("divergence", "tokens", total);
+  bar.stops_on_signals();
   const eval::DivergenceResult result = eval::divergence(
       ctx, *first.decoder, *second.decoder, tokens, options.window,
       [&](double share) { bar.update(static_cast<int64_t>(share * static_cast<double>(total))); });

@@ -159,6 +159,7 @@ void run(const Options& options) {
   const model::LoadedModel loaded = load_model(ctx, folder, spec, options.load);
   const auto count = static_cast<int64_t>(tokens.size());
   ProgressBar bar("stream", "tokens", count * std::ssize(curves));
+  bar.stops_on_signals();
   for (size_t i = 0; i < curves.size(); ++i) {
     Curve& curve = curves[i];
     curve.result = eval::stream_perplexity(
@@ -182,7 +183,9 @@ void run(const Options& options) {
 
 void setup_stream(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("model", options->model, "A model or run folder")->type_name("MODEL")->required();
+  app.add_option("model", options->model, "A model or run folder, or a .gguf file")
+      ->type_name("MODEL")
+      ->required();
   app.add_option("--text", options->text, "The text file; - is standard input")
       ->type_name("FILE")
       ->required();

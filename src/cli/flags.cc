@@ -38,6 +38,14 @@ void add_switch(CLI::App& app, const io::Field& field, const std::string& flag,
       ->group(group);
 }
 
+// The short and other names under which users of other programs know a flag.
+std::string with_other_names(const std::string& flag) {
+  if (flag == "--threads") return "-t,--threads";
+  if (flag == "--seed") return "-s,--seed";
+  if (flag == "--temperature") return "--temperature,--temp";
+  return flag;
+}
+
 }  // namespace
 
 std::string flag_name(std::string_view field) {
@@ -69,7 +77,7 @@ void add_field_flags(CLI::App& app, const std::vector<io::Field>& fields, const 
       typed.name = flag;
       io::set_field_from_text(typed, text, "command line");
     };
-    app.add_option_function<std::string>(flag, set, help)
+    app.add_option_function<std::string>(with_other_names(flag), set, help)
         ->type_name(description.type_name)
         ->default_str(description.value)
         ->take_last()

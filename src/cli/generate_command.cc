@@ -34,6 +34,7 @@ struct Options {
   ModelOptions load;
   std::string trace_experts;
   bool expert_counts = false;
+  bool no_display_prompt = false;
   int64_t max_tokens = 128;
   std::vector<std::string> stop;
   int64_t logprobs = -1;
@@ -222,7 +223,9 @@ void run(const Options& options, const CLI::App& app) {
     generate.stop_tokens.push_back(static_cast<int32_t>(loaded.spec.eos_token_id));
   }
   generate.sampler = options.sampler;
-  generate.max_tokens = options.max_tokens;
+  if (options.max_tokens == 0) fail(ErrorKind::invalid_input, "-n 0, expected a number of tokens");
+  generate.max_tokens = options.max_tokens < 0 ? int64_t{1} << 40 : options.max_tokens;
+  draw_seed(generate.sampler);
   if (loaded.tokenizer) generate.num_candidates = loaded.tokenizer->vocab_size();
   generate.logprobs = options.logprobs;
   const bool many = !options.prompts.empty();
@@ -234,7 +237,11 @@ void run(const Options& options, const CLI::App& app) {
     const bool given = app.count("--prompt") > 0;
     prompt =
         encode_prompt(options, loaded, prompt_text(options.prompt, options.prompt_file, given));
-    if (given && !options.json && !options.chat) beginning = options.prompt;
+    // A text that has to have a form is for a program to read.
+    if (given && !options.json && !options.chat && !options.no_display_prompt &&
+        !options.constraint.asked()) {
+      beginning = options.prompt;
+    }
   }
   Runtime runtime(options.runtime);
   Context& ctx = runtime.context();
@@ -264,14 +271,14 @@ void setup_generate(CLI::App& app) {
       ->required();
   app.add_option("-p,--prompt", options->prompt, "The text to go on from; standard input if absent")
       ->type_name("TEXT");
-  app.add_option("--prompt-file", options->prompt_file, "Read the prompt from this file")
+  app.add_option("-f,--prompt-file", options->prompt_file, "Read the prompt from this file")
       ->type_name("FILE");
   app.add_option("--prompt-tokens", options->prompt_tokens, "The prompt as token ids: 1,2,3")
       ->type_name("IDS");
   auto* prompts = app.add_option(
       "--prompts", options->prompts,
       "Many prompts at once: a .txt file with one a line, or JSONL with strings or objects with "
-      "prompt, id, max_tokens and seed. Writes JSONL");
+      "prompt, id, max_tokens and seed; - is standard input. Writes JSONL");
   prompts->type_name("FILE")->excludes("--prompt", "--prompt-file", "--prompt-tokens");
   app.add_option("--parallel", options->engine.max_sequences,
                  "With --prompts, texts that are written at the same time")
@@ -297,9 +304,12 @@ void setup_generate(CLI::App& app) {
   app.add_option("--chat-template", options->chat_template, chat_template_help())
       ->type_name("NAME")
       ->needs(chat);
-  app.add_option("-n,--max-tokens", options->max_tokens, "Stop after this many tokens")
+  app.add_flag("--no-display-prompt", options->no_display_prompt,
+               "Write what follows the prompt alone, as with --json-schema, --regex and --grammar");
+  app.add_option("-n,--max-tokens,--n-predict", options->max_tokens,
+                 "Stop after this many tokens; -1 goes on until the model or its context ends it")
       ->type_name("N")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->check(CLI::Range(int64_t{-1}, int64_t{1} << 40))
       ->capture_default_str();
   add_stop_option(app, options->stop);
   app.add_option("--logprobs", options->logprobs,

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "cli/human.h"
+#include "cli/input.h"
 #include "cli/progress.h"
 #include "cli/terminal.h"
 #include "core/base/error.h"
@@ -164,7 +165,7 @@ void report_draft_failures(const infer::EngineStatistics& now) {
 }
 
 std::vector<PromptLine> read_prompts(const std::filesystem::path& file) {
-  std::istringstream text(read_text_file(file));
+  std::istringstream text(file == "-" ? read_standard_input() : read_text_file(file));
   std::vector<PromptLine> prompts;
   std::string line;
   for (int64_t number = 1; std::getline(text, line); ++number) {

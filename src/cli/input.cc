@@ -1,11 +1,14 @@
 #include "cli/input.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <random>
 
+#include "cli/terminal.h"
 #include "core/base/error.h"
 #include "core/io/gguf.h"
 #include "text/gguf_tokenizer.h"
@@ -45,6 +48,12 @@ text::Tokenizer load_tokenizer(const fs::path& place) {
 bool has_tokenizer(const fs::path& model) {
   if (io::is_gguf_file(model)) return text::has_gguf_tokenizer(*io::GgufFile::open(model));
   return fs::exists(model / "tokenizer.json") || fs::exists(model / "tokenizer.model");
+}
+
+void draw_seed(infer::SamplerOptions& sampler) {
+  if (sampler.seed >= 0) return;
+  sampler.seed = static_cast<int64_t>(std::random_device()() >> 1);
+  print_error(fmt::format("seed {}", sampler.seed));
 }
 
 }  // namespace cadre::cli

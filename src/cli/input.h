@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "infer/sampler_options.h"
 #include "text/tokenizer.h"
 
 namespace cadre::cli {
@@ -18,5 +19,8 @@ std::string read_standard_input();
 text::Tokenizer load_tokenizer(const std::filesystem::path& place);
 // Whether the model at that place has one.
 bool has_tokenizer(const std::filesystem::path& model);
+
+// Draws a seed in place of -1, and says on standard error which.
+void draw_seed(infer::SamplerOptions& sampler);
 
 }  // namespace cadre::cli

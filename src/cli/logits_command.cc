@@ -55,7 +55,9 @@ void run(const Options& options) {
 
 void setup_logits(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("model", options->model, "A model or run folder")->type_name("MODEL")->required();
+  app.add_option("model", options->model, "A model or run folder, or a .gguf file")
+      ->type_name("MODEL")
+      ->required();
   app.add_option("--tokens", options->tokens, "Token ids of one sequence: 1,2,3")
       ->type_name("IDS")
       ->required();

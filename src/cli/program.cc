@@ -90,6 +90,7 @@ void declare(CLI::App& root) {
   for (const Command& command : commands()) {
     CLI::App* sub = root.add_subcommand(std::string(command.name), std::string(command.summary));
     command.setup(*sub);
+    if (command.name == "quantise") sub->alias("quantize");
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "cli/human.h"
+#include "cli/stop_signals.h"
 #include "cli/terminal.h"
 
 namespace cadre::cli {
@@ -74,9 +75,15 @@ ProgressBar::ProgressBar(std::string label, std::string unit, int64_t total)
 
 ProgressBar::~ProgressBar() { finish(); }
 
+ProgressBar& ProgressBar::stops_on_signals() {
+  signals_ = std::make_unique<StopSignals>();
+  return *this;
+}
+
 void ProgressBar::update(int64_t done, std::string_view note) { update(done, note, -1.0, -1.0); }
 
 void ProgressBar::update(int64_t done, std::string_view note, double rate, double seconds_left) {
+  if (signals_ && signals_->requested() != 0) throw Interrupted{signals_->requested()};
   if (!visible_) return;
   const Clock::time_point now = Clock::now();
   line_.done = done;

@@ -6,10 +6,13 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 
 namespace cadre::cli {
+
+class StopSignals;
 
 // What the line shows, apart from time and terminal so that it can be tested.
 struct ProgressLine {
@@ -30,6 +33,9 @@ struct ProgressLine {
 class ProgressBar {
  public:
   ProgressBar(std::string label, std::string unit, int64_t total);
+  // For a job that nothing else interrupts: after Ctrl-C or SIGTERM update() throws Interrupted, so
+  // that what was half written is removed on the way out. One such bar at a time.
+  ProgressBar& stops_on_signals();
   // Removes the line if finish() was not called.
   ~ProgressBar();
   ProgressBar(const ProgressBar&) = delete;
@@ -55,6 +61,7 @@ class ProgressBar {
   double recent_rate() const;
 
   ProgressLine line_;
+  std::unique_ptr<StopSignals> signals_;
   bool visible_;
   bool drawn_ = false;
   Clock::time_point last_draw_{};

@@ -105,6 +105,7 @@ quant::Importance calibrated(Context& ctx, const Options& options, const fs::pat
   const model::LoadedModel loaded =
       model::load_model(ctx, place, model::natural_compute(place, spec));
   ProgressBar bar("calibrating", "tokens", static_cast<int64_t>(tokens.size()));
+  bar.stops_on_signals();
   quant::Importance importance = quant::calibrate(ctx, *loaded.decoder, tokens, options.calibration,
                                                   [&](int64_t done) { bar.update(done); });
   bar.finish();
@@ -141,6 +142,7 @@ io::StoredType choose(Context& ctx, const Options& options, const model::Weights
   int64_t elements = 0;
   for (const quant::OutputTensor& tensor : tensors) elements += tensor.shape.elements();
   ProgressBar bar("measuring", "tensors", static_cast<int64_t>(tensors.size()));
+  bar.stops_on_signals();
   quant::choose_types(ctx, weights, importance, fixed, num_layers,
                       budget_of(options.target, elements), tensors,
                       [&](int64_t done) { bar.update(done); });
@@ -196,6 +198,7 @@ void run(const Options& options) {
   check_same_spec(spec, found);
   {
     ProgressBar bar("checking", "weights", elements);
+    bar.stops_on_signals();
     report.errors =
         quant::measure_written(ctx, *weights, *model::open_weights(output.temporary(), found),
                                importance, [&](int64_t done) { bar.update(done); });

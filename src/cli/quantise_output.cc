@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 // A bar that learns its total with the first update.
 class Bar {
  public:
+  Bar() { bar_.stops_on_signals(); }
   void operator()(int64_t done, int64_t total) {
     bar_.set_total(total);
     bar_.update(done);

@@ -66,7 +66,13 @@ void decode(const Options& options) {
   if (options.ids.empty()) {
     list = options.file.empty() ? read_standard_input() : read_text_file(options.file);
   }
-  const std::string text = tokenizer.decode(parse_token_ids(list), options.no_special);
+  const std::vector<int32_t> ids = parse_token_ids(list);
+  for (const int32_t id : ids) {
+    if (id < 0 || id >= tokenizer.vocab_size()) {
+      fail(ErrorKind::invalid_input, "token {}, expected 0 to {}", id, tokenizer.vocab_size() - 1);
+    }
+  }
+  const std::string text = tokenizer.decode(ids, options.no_special);
   if (options.json) {
     JsonValue result = JsonValue::object();
     result.set("text", text);
@@ -160,8 +166,10 @@ void add_tokenizer(CLI::App& app, Options& options) {
 void setup_encode(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_tokenizer(app, *options);
-  app.add_option("--text", options->text, "The text")->type_name("TEXT");
-  app.add_option("--file", options->file, "Read the text from this file")->type_name("FILE");
+  auto* text = app.add_option("--text", options->text, "The text")->type_name("TEXT");
+  app.add_option("--file", options->file, "Read the text from this file")
+      ->type_name("FILE")
+      ->excludes(text);
   app.add_flag("--no-special", options->no_special,
                "Add no special tokens, and see none in the text");
   app.add_flag("--pieces", options->pieces, "One token a line, with its written form");

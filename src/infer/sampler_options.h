@@ -49,7 +49,7 @@ struct SamplerOptions {
     field("logit_bias", logit_bias, "added to logits: ID:BIAS,...; -inf forbids a token");
     field("min_tokens", min_tokens, Interval{0, 1e9}, "no end of text before this many tokens");
     field("ignore_eos", ignore_eos, "never end the text by a token");
-    field("seed", seed, Interval{0, 9e15}, "same seed, same text");
+    field("seed", seed, Interval{-1, 9e15}, "same seed, same text; -1 lets commands draw one");
   }
 };
 
