@@ -19,7 +19,6 @@
 #include "core/base/error.h"
 #include "core/io/json_value.h"
 #include "data/token_stream.h"
-#include "text/tokenizer_config.h"
 
 namespace cadre::cli {
 namespace {
@@ -170,16 +169,6 @@ void info(const Options& options) {
   show(manifest, options.json);
 }
 
-// Roles of special tokens that the dataset's tokenizer may have.
-void write_roles(const fs::path& folder, const text::Tokenizer& tokenizer, int32_t eos_id) {
-  text::TokenizerConfig config;
-  config.eos_token = tokenizer.id_to_token(eos_id);
-  for (const std::string_view name : {"<|padding|>", "<pad>", "[PAD]"}) {
-    if (tokenizer.token_to_id(name) >= 0) config.pad_token = name;
-  }
-  text::write_tokenizer_config(folder, tokenizer, config);
-}
-
 void setup_build(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("inputs", options->inputs,
@@ -234,12 +223,11 @@ data::DatasetManifest build_with_progress(const std::vector<data::SourceSpec>& s
     }
     bar->update(state.read_bytes, grouped(state.tokens) + " tokens");
   };
-  const int32_t eos_id = data::end_of_text_id(tokenizer);
-  const data::TokenEncoder encoder = data::make_encoder(tokenizer, eos_id, pool.num_threads());
+  const data::TokenEncoder encoder =
+      data::make_encoder(tokenizer, data::end_of_text_id(tokenizer), pool.num_threads());
   const data::DatasetManifest manifest =
       data::build_dataset(sources, options, encoder, folder, pool, progress);
   bar.reset();
-  write_roles(folder, tokenizer, eos_id);
   for (const data::SourceEntry& entry : manifest.sources) {
     const JsonValue* problems = entry.reading.find("problems");
     const auto* list = problems != nullptr ? problems->get_if<JsonValue::Array>() : nullptr;

@@ -10,8 +10,7 @@
 
 namespace cadre::cli {
 
-// data::build_dataset with progress on the terminal. The folder also gets what AutoTokenizer of
-// transformers needs beside tokenizer.json, for models take their tokenizer from here.
+// data::build_dataset with progress on the terminal.
 data::DatasetManifest build_with_progress(const std::vector<data::SourceSpec>& sources,
                                           const data::BuildOptions& options,
                                           const text::Tokenizer& tokenizer,

@@ -61,7 +61,7 @@ class QuickstartConsole : public TrainConsole {
 std::string cache_key(const std::vector<Domain>& domains, const Options& options) {
   io::Checksum checksum;
   const auto add = [&](const std::string& text) { checksum.update(text.data(), text.size() + 1); };
-  add(fmt::format("2 {} {}", options.vocab_size, kHeldOut));
+  add(fmt::format("3 {} {}", options.vocab_size, kHeldOut));
   for (const Domain& domain : domains) {
     add(domain.name);
     for (const data::InputFile& file : domain.files) {
@@ -91,8 +91,7 @@ void tell_domains(const std::vector<Domain>& domains, const std::vector<std::str
 fs::path prepare_data(const std::vector<Domain>& domains, const Options& options,
                       Runtime& runtime) {
   const fs::path folder = fs::path(options.runs) / "cache" / cache_key(domains, options);
-  // The last file that is written here: where it is, all is.
-  if (fs::exists(folder / "tokenizer_config.json")) return folder;
+  if (fs::exists(folder / data::kManifestFile)) return folder;
   std::vector<data::SourceSpec> sources;
   std::vector<std::string> inputs;
   for (const Domain& domain : domains) {
@@ -107,7 +106,6 @@ fs::path prepare_data(const std::vector<Domain>& domains, const Options& options
   const text::Tokenizer tokenizer = train_tokenizer(reader, trainer, runtime.pool());
   data::BuildOptions build;
   build.held_out = kHeldOut;
-  build.overwrite = fs::exists(folder);
   fs::create_directories(folder.parent_path());
   build_with_progress(sources, build, tokenizer, folder, runtime.pool());
   return folder;

@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,15 +24,20 @@ struct Options {
   bool json = false;
 };
 
+// A number with its unit, or "-" where a run has none.
+std::string shown(double value, int digits, const char* unit = "") {
+  return std::isfinite(value) ? fmt::format("{:.{}f}{}", value, digits, unit) : "-";
+}
+
 void print_runs(const train::Comparison& comparison) {
   size_t width = 3;
   for (const train::RunSummary& run : comparison.runs()) width = std::max(width, run.name.size());
   print("{:<{}} {:>9} {:>11} {:>9} {:>8} {:>5} {:>8}\n", "run", width, "held out", "bits/byte",
         "entropy", "dropped", "dead", "steps");
   for (const train::RunSummary& run : comparison.runs()) {
-    print("{:<{}} {:>9.4f} {:>11.4f} {:>9.3f} {:>7.1f}% {:>5.0f} {:>8}\n", run.name, width,
-          run.held_out_loss, run.bits_per_byte, run.load_entropy, 100 * run.dropped_share, run.dead,
-          run.steps);
+    print("{:<{}} {:>9} {:>11} {:>9} {:>8} {:>5} {:>8}\n", run.name, width,
+          shown(run.held_out_loss, 4), shown(run.bits_per_byte, 4), shown(run.load_entropy, 3),
+          shown(100 * run.dropped_share, 1, "%"), shown(run.dead, 0), run.steps);
   }
 }
 
@@ -40,8 +47,12 @@ void print_seeds(const train::Comparison& comparison) {
     if (group.runs.size() < 2) continue;
     if (first) print_text("\nruns that differ in the seed alone, held-out loss:\n");
     first = false;
-    print("{:.4f} +- {:.4f} ({:.4f} to {:.4f}, {} runs)  {}\n", group.mean, group.deviation,
-          group.low, group.high, group.runs.size(), group.settings);
+    const auto runs = std::ssize(group.runs);
+    print("{} +- {} ({} to {}, {} runs)  {}\n", shown(group.mean, 4), shown(group.deviation, 4),
+          shown(group.low, 4), shown(group.high, 4),
+          group.measured < runs ? fmt::format("{} of {}", group.measured, runs)
+                                : fmt::format("{}", runs),
+          group.settings);
   }
 }
 

@@ -140,6 +140,7 @@ DatasetManifest build_dataset(const std::vector<SourceSpec>& sources, const Buil
     manifest.sources.push_back(std::move(entry));
   }
   write_file_atomically(building.path() / encoder.tokenizer_file, encoder.tokenizer_json);
+  if (encoder.write_roles) encoder.write_roles(building.path());
   write_file_atomically(building.path() / kManifestFile, format_manifest(manifest));
   building.finish();
   return manifest;

@@ -6,8 +6,21 @@
 #include <memory>
 
 #include "core/base/error.h"
+#include "text/tokenizer_config.h"
 
 namespace cadre::data {
+namespace {
+
+text::TokenizerConfig roles_of(const text::Tokenizer& tokenizer, int32_t eos_id) {
+  text::TokenizerConfig config;
+  config.eos_token = tokenizer.id_to_token(eos_id);
+  for (const std::string_view name : {"<|padding|>", "<pad>", "[PAD]"}) {
+    if (tokenizer.token_to_id(name) >= 0) config.pad_token = name;
+  }
+  return config;
+}
+
+}  // namespace
 
 TokenEncoder make_encoder(const text::Tokenizer& tokenizer, int32_t eos_id, int num_workers) {
   if (eos_id < 0 || eos_id >= tokenizer.vocab_size()) {
@@ -33,6 +46,9 @@ TokenEncoder make_encoder(const text::Tokenizer& tokenizer, int32_t eos_id, int 
   }
   encoder.tokenizer_json = tokenizer.files()[0].content;
   encoder.tokenizer_file = tokenizer.files()[0].name;
+  encoder.write_roles = [tokenizer, eos_id](const std::filesystem::path& folder) {
+    text::write_tokenizer_config(folder, tokenizer, roles_of(tokenizer, eos_id));
+  };
   return encoder;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -23,10 +24,15 @@ struct TokenEncoder {
   // folder alone; its checksum tells tokenizers apart.
   std::string tokenizer_json;
   std::string tokenizer_file = "tokenizer.json";  // its name; tokenizer.model for SentencePiece
+  // Writes what else tells how the tokenizer is used, into the folder that is being built; may be
+  // empty.
+  std::function<void(const std::filesystem::path& folder)> write_roles;
 };
 
-// Special tokens written in documents are plain text to it. num_workers is that of the pool.
-// Throws Error(invalid_input) if eos_id is not a token.
+// Special tokens written in documents are plain text to it. Beside the tokenizer's file stands what
+// AutoTokenizer of transformers needs (text/tokenizer_config.h), for models take their tokenizer
+// from the dataset: eos_id ends a text, and a token of a usual name pads. num_workers is that of
+// the pool. Throws Error(invalid_input) if eos_id is not a token.
 TokenEncoder make_encoder(const text::Tokenizer& tokenizer, int32_t eos_id, int num_workers);
 
 // The token that the tokenizer's family ends texts with, by name (<|endoftext|>, </s>, <eod>, ...).

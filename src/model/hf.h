@@ -28,9 +28,9 @@ void save_model(Context& ctx, const std::filesystem::path& folder, const ModelSp
 // config.json and generation_config.json alone.
 void write_config_files(const std::filesystem::path& folder, const ModelSpec& spec, DType dtype);
 
-// Copies generation_config.json, so that how a model was meant to write survives its training;
-// nothing if `from` is empty or has none. Throws Error(corrupt_data) if it is no JSON object.
-void copy_generation_config(const std::filesystem::path& from, const std::filesystem::path& to);
+// The text of generation_config.json, so that how a model was meant to write survives its training;
+// empty if the folder has none. Throws Error(corrupt_data) if it is no JSON object.
+std::string read_generation_config(const std::filesystem::path& folder);
 
 // Copies the files of a tokenizer and its chat template from one folder to another, under the names
 // that transformers gives them, those that exist.

@@ -63,11 +63,12 @@ void write_config_files(const std::filesystem::path& folder, const ModelSpec& sp
   write_file_atomically(folder / "generation_config.json", generation.pretty() + "\n");
 }
 
-void copy_generation_config(const std::filesystem::path& from, const std::filesystem::path& to) {
-  const char* name = "generation_config.json";
-  if (from.empty() || !std::filesystem::exists(from / name)) return;
-  io::JsonView::read_file(from / name).expect_object();
-  write_file_atomically(to / name, read_text_file(from / name));
+std::string read_generation_config(const std::filesystem::path& folder) {
+  const std::filesystem::path file = folder / "generation_config.json";
+  if (!std::filesystem::is_regular_file(file)) return "";
+  std::string text = read_text_file(file);
+  io::JsonView::parse(text, file.string()).expect_object();
+  return text;
 }
 
 void copy_tokenizer_files(const std::filesystem::path& from, const std::filesystem::path& to) {

@@ -163,6 +163,15 @@ TEST_CASE("build: a failure leaves nothing behind and what was there untouched")
   error_of(ErrorKind::invalid_input, [&] {
     build_dataset({{"a", {texts}}}, overwrite, byte_encoder(), scratch / "a", pool);
   });
+  // The files beside the tokenizer come before the folder has its name.
+  TokenEncoder unwritable = byte_encoder();
+  unwritable.write_roles = [&](const std::filesystem::path& folder) {
+    CHECK(folder != scratch / "out");
+    fail(ErrorKind::exhausted, "no more");
+  };
+  error_of(ErrorKind::exhausted, [&] {
+    build_dataset({{"b", {texts}}}, overwrite, unwritable, scratch / "out", pool);
+  });
   CHECK(entries() == count);
   CHECK(folder_content(scratch / "out") == before);
   build_dataset({{"b", {texts}}}, overwrite, byte_encoder(), scratch / "out", pool);

@@ -9,6 +9,7 @@
 #include "tests/data/byte_dataset.h"
 #include "tests/expect_error.h"
 #include "text/bpe_trainer.h"
+#include "text/tokenizer_config.h"
 
 namespace cadre::data {
 namespace {
@@ -58,6 +59,7 @@ TEST_CASE("encoder: the bytes that an evaluation reports are those its targets s
   build_dataset({{"a", {write_texts(scratch, "a", texts)}}}, options, encoder, scratch / "out",
                 pool);
   CHECK(file_content(scratch / "out/tokenizer.json") == tokenizer.to_json());
+  CHECK(text::read_tokenizer_config(scratch / "out").eos_token == "<|endoftext|>");
   const PackedLoader loader = PackedLoader::open(
       scratch / "out", {.sequence_length = 24, .batch_size = 2, .max_held_out_tokens = 1 << 20});
   int64_t reported = 0;

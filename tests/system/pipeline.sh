@@ -25,9 +25,10 @@ awk "BEGIN { exit !($loss > 0 && $loss < 6.0) }" || fail "held-out loss is $loss
 
 # Another router over the same text, compared with the first.
 run "$cadre" train --dataset "$work/data" --folder "$work/switch" $tiny --steps 10 \
-  --router-kind switch --router-capacity-factor 0.5 --json
+  --router-kind switch --router-capacity-factor 0.5 --validate-every -1 --json
 run "$cadre" report "$work/run" "$work/switch" -o "$work/comparison.html"
-expect_output '^switch .* [0-9.]*%'
+expect_output '^switch +- +- .* [0-9.]*%'
+expect_output '^run +[0-9.]+ +[0-9.]+ '
 [ -s "$work/comparison.html" ] || fail "there is no comparison"
 
 expect_error 2 'holds a run already' \

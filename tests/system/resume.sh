@@ -14,21 +14,26 @@ status=0
 wait $pid || status=$?
 [ "$status" -eq 143 ] || fail "a run that SIGTERM stops ends with exit code $status, expected 143"
 
-# Killed at random moments, several times, and started again.
+# Killed at random moments, several times, and started again with what was there.
 folder=$work/killed
-resume=
 for round in 1 2 3 4 5; do
-  if [ -e "$folder/latest" ]; then resume="--resume $folder"; else
-    rm -rf "$folder"
-    resume="$options --folder $folder"
-  fi
+  resume="$options --folder $folder"
+  [ ! -e "$folder/config.toml" ] || resume="--resume $folder"
   "$cadre" train $resume >"$work/out" 2>"$work/err" &
   pid=$!
   sleep "0.$((round * 13 % 10))5"
   kill -KILL $pid 2>/dev/null || true
-  wait $pid 2>/dev/null || true
+  status=0
+  wait $pid 2>/dev/null || status=$?
+  [ "$status" -eq 137 ] || [ "$status" -eq 0 ] ||
+    fail "a killed run ended with exit code $status: $(head -c 500 "$work/err")"
+  # A kill between the first checkpoint and its link is all that may leave no `latest`.
+  count=$(find "$folder/checkpoints" -maxdepth 1 -name 'step-*' 2>/dev/null | wc -l)
+  if [ "$count" -gt 1 ] || [ -L "$folder/latest" ]; then
+    [ -s "$folder/latest/config.json" ] || fail "after kill $round latest leads nowhere"
+  fi
 done
-[ -e "$folder/latest" ] || run "$cadre" train $options --folder "$folder"
+[ -e "$folder/config.toml" ] || run "$cadre" train $options --folder "$folder"
 
 for run in stopped killed; do
   run "$cadre" train --resume "$work/$run"

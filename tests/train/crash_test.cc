@@ -31,6 +31,14 @@ TrainConfig busy_config(const fs::path& folder) {
   return config;
 }
 
+// `latest`, once it is there, always leads to a model; only between the first checkpoint and its
+// link, and where there is none, it may be missing.
+void check_latest(const fs::path& folder, size_t num_checkpoints) {
+  const bool linked = fs::is_symlink(folder / "latest");
+  if (num_checkpoints > 1) CHECK(linked);
+  if (linked) CHECK(fs::exists(folder / "latest/config.json"));
+}
+
 // Trains in a child process, which ends with 0 when the run is complete.
 pid_t start_child(const TrainConfig& config) {
   const pid_t child = ::fork();
@@ -81,6 +89,7 @@ TEST_CASE("run: killed twenty times at random moments it equals the uninterrupte
         for (const CheckpointEntry& entry : run.checkpoints()) {
           CHECK_MESSAGE(!find_damage(entry.path), find_damage(entry.path).value_or(""));
         }
+        check_latest(run.path(), run.checkpoints().size());
       }
       continue;
     }
@@ -94,6 +103,31 @@ TEST_CASE("run: killed twenty times at random moments it equals the uninterrupte
   }
   CHECK(kills == 20);
   CHECK(complete);
+}
+
+TEST_CASE("run: killed once it has decided on its length, it equals one that goes through") {
+  TemporaryFolder folder;
+  TrainConfig config = busy_config(folder.path / "killed");
+  config.run.minutes = 0.12;
+  config.run.checkpoint_every = 50;  // the newest one is some steps older than the decision
+  config.run.validate_every = -1;
+  const pid_t child = start_child(config);
+  REQUIRE(child > 0);
+  const fs::path plan_file = folder.path / "killed/plan.json";
+  for (int wait = 0; wait < 60000 && !fs::exists(plan_file); ++wait) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ::kill(child, SIGKILL);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  const std::optional<RunPlan> plan = RunFolder(folder.path / "killed").plan();
+  REQUIRE(plan.has_value());
+  CHECK(plan->step > 0);
+  CHECK(run_tiny(config, true).step == plan->total_steps);
+  config.run.folder = (folder.path / "whole").string();
+  RunFolder(config.run.folder).write_plan(*plan);
+  CHECK(run_tiny(config, true).step == plan->total_steps);
+  CHECK(fingerprint(folder.path / "killed/latest") == fingerprint(folder.path / "whole/latest"));
 }
 
 TEST_CASE("run: when the disk is full training stops, and what was written stays whole") {

@@ -72,6 +72,41 @@ TEST_CASE("metrics: a resumed log drops later lines and a torn last one") {
   CHECK(count_lines(folder / "metrics.jsonl") == 0);
 }
 
+TEST_CASE("metrics: what was no number is none again when a run goes on") {
+  ScratchFolder folder;
+  const auto events = [&] { return read_text_file(folder / "events.out.tfevents.1.cadre"); };
+  const size_t head = version_record(0.0).size();  // holds the time
+  std::string written;
+  {
+    RunLog log(folder.path(), -1);
+    StepReport report = step_report(1);
+    report.loss = std::numeric_limits<double>::quiet_NaN();
+    log.on_step(report);
+    ValidationReport validation;
+    validation.step = 1;
+    validation.total.loss = std::numeric_limits<double>::quiet_NaN();
+    log.on_validation(validation);
+    written = events();
+  }
+  const std::string page = read_text_file(folder / "report.html");
+  RunLog log(folder.path(), 1);
+  CHECK(events().substr(head) == written.substr(head));
+  log.write_report();
+  CHECK(read_text_file(folder / "report.html") == page);
+}
+
+TEST_CASE("metrics: a line whose step is no whole number ends what is read") {
+  for (const char* step : {"null", "1e300", "\"2\"", "2.5"}) {
+    CAPTURE(std::string(step));
+    ScratchFolder folder;
+    std::ofstream(folder / "metrics.jsonl")
+        << "{\"event\":\"train\",\"step\":1,\"loss\":1}\n"
+        << "{\"event\":\"train\",\"step\":" << step << ",\"loss\":1}\n";
+    RunLog log(folder.path(), 5);
+    CHECK(count_lines(folder / "metrics.jsonl") == 1);
+  }
+}
+
 TEST_CASE("report: one file with everything in it, whatever samples contain") {
   Report report;
   for (int64_t step = 1; step <= 50000; ++step) report.add(step_record(0.0, step_report(step)));

@@ -140,6 +140,7 @@ TEST_CASE("run: going on from a model keeps its generation_config.json") {
   write_file_atomically(model / "generation_config.json", "[]");
   config.run.folder = folder / "third";
   CHECK_THROWS_AS(run_tiny(config), Error);
+  CHECK_FALSE(fs::exists(folder / "third"));
 }
 
 TEST_CASE("run: a folder that holds a run is not overwritten") {

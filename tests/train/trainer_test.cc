@@ -178,6 +178,26 @@ TEST_CASE("plan: what training takes of memory is about what was planned") {
   }
 }
 
+TEST_CASE("plan: the block of logits of a large vocabulary is part of what is planned") {
+  TrainConfig config = tiny_config();
+  config.data.sequence_length = 256;
+  config.data.micro_batch = 8;
+  Machine machine;
+  Trainer trainer(machine.ctx, build_spec(config, /*vocab_size=*/30000, -1, -1), config);
+  trainer.initialise(machine.ctx);
+  const MemoryPlan plan = plan_memory(trainer.spec(), config);
+  const int64_t fixed = machine.allocator->used_bytes();
+  const std::vector<MicroBatch> batch = {RuleText(config).training_batch(0)};
+  trainer.step(machine.ctx, batch, 0, 1e-2);
+  const auto measured = static_cast<double>(machine.allocator->held_bytes() - fixed);
+  CAPTURE(measured);
+  CAPTURE(plan.activations);
+  CHECK(plan.activations > 100 << 20);
+  // Matrix products take a few MiB of scratch for each thread, whatever the model.
+  CHECK(measured < 1.25 * static_cast<double>(plan.activations) + (16 << 20));
+  CHECK(measured > 0.6 * static_cast<double>(plan.activations));
+}
+
 TEST_CASE("routers: an expert that gets nothing is dead and is told of once") {
   const TrainConfig config = tiny_config();
   RouterMonitor monitor(build_spec(config, kTinyVocab, -1, -1));

@@ -1,8 +1,10 @@
 #include "core/ops/cross_entropy.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "core/ops/check.h"
+#include "core/ops/gather_rows.h"
 #include "core/ops/gemm_tasks.h"
 #include "core/ops/weight.h"
 
@@ -42,22 +44,19 @@ Rows rows_with_target(std::span<const int32_t> targets, std::span<const float> w
   return rows;
 }
 
-// y[i, :] = x[source[i], :], zero where source[i] is -1; x itself if it has as many rows.
+// Rows to or from the computed ones; x itself where all are computed.
 Tensor gather(Context& ctx, const Tensor& x, const std::vector<int32_t>& source) {
-  const auto count = static_cast<int64_t>(source.size());
-  if (count == x.dim(0)) return x;
-  const Tensor y = ctx.empty({count, x.dim(1)}, x.dtype());
-  const kernels::GatherRowsArgs args = {
-      .x = x.raw(), .y = y.raw(), .type = x.dtype(), .source = source.data(), .width = x.dim(1)};
-  ctx.for_rows(count, 2 * x.dim(1) * dtype_size(x.dtype()),
-               [&](Range rows) { ctx.kernels().gather_rows(args, rows); });
-  return y;
+  return std::ssize(source) == x.dim(0) ? x : gather_rows(ctx, x, source);
+}
+
+int64_t most_rows(int64_t vocab_size) {
+  return std::max<int64_t>(16, kLogitsBytes / 4 / vocab_size);
 }
 
 // The blocks are equal and their number a function of (count, V): the order in which the weight's
 // gradient is summed must not depend on anything else.
 int64_t rows_per_block(int64_t count, int64_t vocab_size) {
-  const int64_t most = std::max<int64_t>(16, kLogitsBytes / 4 / vocab_size);
+  const int64_t most = most_rows(vocab_size);
   const int64_t blocks = std::max<int64_t>(1, (count + most - 1) / most);
   return (std::max<int64_t>(count, 1) + blocks - 1) / blocks;
 }
@@ -185,6 +184,10 @@ void scale(Context& ctx, const Tensor& x, float factor) {
 }
 
 }  // namespace
+
+int64_t cross_entropy_logits_bytes(int64_t count, int64_t vocab_size) {
+  return std::min(count, most_rows(vocab_size)) * vocab_size * 4;
+}
 
 CrossEntropyResult linear_cross_entropy(Context& ctx, const Tensor& x, const Tensor& weight,
                                         std::span<const int32_t> targets,

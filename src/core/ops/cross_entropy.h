@@ -27,4 +27,7 @@ CrossEntropyResult linear_cross_entropy(Context& ctx, const Tensor& x, const Ten
                                         std::span<const int32_t> targets,
                                         std::span<const float> weights);
 
+// The most bytes of logits that are in memory at a time, for up to `count` rows.
+int64_t cross_entropy_logits_bytes(int64_t count, int64_t vocab_size);
+
 }  // namespace cadre::ops

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "core/ops/check.h"
+#include "core/ops/gather_rows.h"
 
 namespace cadre::ops {
 
@@ -72,13 +73,7 @@ Tensor permute(Context& ctx, const Tensor& x, const DispatchPlanPtr& plan) {
   expect_activation(x, "permute: x");
   expect_rank(x, 2, "permute: x");
   expect_shape(x, {plan->num_tokens, x.dim(1)}, "permute: x");
-  const int64_t width = x.dim(1);
-  const auto num_rows = static_cast<int64_t>(plan->source.size());
-  const Tensor y = ctx.empty({num_rows, width}, x.dtype());
-  const kernels::GatherRowsArgs args = {
-      .x = x.raw(), .y = y.raw(), .type = x.dtype(), .source = plan->source.data(), .width = width};
-  ctx.for_rows(num_rows, 2 * width * dtype_size(x.dtype()),
-               [&](Range rows) { ctx.kernels().gather_rows(args, rows); });
+  const Tensor y = gather_rows(ctx, x, plan->source);
   Tape* tape = ctx.tape();
   if (tape != nullptr && tape->tracks(x)) {
     tape->record(y, [tape, x = TensorKey(x), plan](Context& c, const Tensor& dy) {

@@ -6,6 +6,7 @@
 
 #include "core/ops/check.h"
 #include "core/ops/elementwise.h"
+#include "core/ops/gather_rows.h"
 #include "core/ops/gemm_tasks.h"
 
 namespace cadre::ops {
@@ -50,17 +51,6 @@ std::byte* row_of(const Tensor& x, int64_t row) {
   return static_cast<std::byte*>(x.raw()) + row * x.dim(1) * dtype_size(x.dtype());
 }
 
-// y[m] = x[source[m]], zeros where source[m] < 0.
-Tensor gather(Context& ctx, const Tensor& x, const std::vector<int32_t>& source) {
-  const auto rows = static_cast<int64_t>(source.size());
-  const Tensor y = ctx.empty({rows, x.dim(1)}, x.dtype());
-  const kernels::GatherRowsArgs args = {
-      .x = x.raw(), .y = y.raw(), .type = x.dtype(), .source = source.data(), .width = x.dim(1)};
-  ctx.for_rows(rows, 2 * x.dim(1) * dtype_size(x.dtype()),
-               [&](Range range) { ctx.kernels().gather_rows(args, range); });
-  return y;
-}
-
 // The lead rows become those of `values`, or zero if it is undefined.
 void set_leads(const Tensor& padded, const Layout& layout, const Tensor& values) {
   const auto bytes = static_cast<size_t>(padded.dim(1) * dtype_size(padded.dtype()));
@@ -78,7 +68,7 @@ void set_leads(const Tensor& padded, const Layout& layout, const Tensor& values)
 Tensor pad(Context& ctx, const Tensor& h, const Layout& layout, const Tensor& leads) {
   std::vector<int32_t> source = layout.token_of_window;
   source.insert(source.begin(), -1);
-  const Tensor padded = gather(ctx, h, source);
+  const Tensor padded = gather_rows(ctx, h, source);
   set_leads(padded, layout, leads);
   return padded;
 }
@@ -139,7 +129,7 @@ Tensor outer_rows(Context& ctx, const Tensor& padded, const Tensor& inner,
   if (layout.single()) return y;
   std::vector<int32_t> windows = layout.row_of_token;
   for (int32_t& window : windows) --window;
-  return gather(ctx, y, windows);
+  return gather_rows(ctx, y, windows);
 }
 
 // The gradient of the rows that windows are made of, f32, from dy of each window.
@@ -209,7 +199,7 @@ void backward(Context& ctx, Tape& tape, const Tensor& dy, const Tensor& padded, 
               const LocalFilterWeights& weights, const Layout& layout, const TensorKey& h) {
   const DType type = padded.dtype();
   Tensor dz = cast(ctx, dy, type);
-  if (!layout.single()) dz = gather(ctx, dz, layout.token_of_window);
+  if (!layout.single()) dz = gather_rows(ctx, dz, layout.token_of_window);
   weights_backward(ctx, dz, inner, tape.gradient(ctx, weights.second),
                    tape.gradient(ctx, weights.second_bias));
   // Nothing reaches the inner rows before a sequence, for they are constant.
@@ -220,7 +210,8 @@ void backward(Context& ctx, Tape& tape, const Tensor& dy, const Tensor& padded, 
   weights_backward(ctx, dwindows, padded, tape.gradient(ctx, weights.first),
                    tape.gradient(ctx, weights.first_bias));
   if (!tape.tracks(h)) return;
-  Tensor dh = gather(ctx, window_rows_backward(ctx, dwindows, weights.first), layout.row_of_token);
+  Tensor dh =
+      gather_rows(ctx, window_rows_backward(ctx, dwindows, weights.first), layout.row_of_token);
   const kernels::AddArgs residual = {.a = dh.raw(),
                                      .a_type = DType::f32,
                                      .b = dy.raw(),
@@ -280,7 +271,7 @@ Tensor local_filter(Context& ctx, const Tensor& h, const LocalFilterWeights& wei
   expect_dtype(before.inner, h.dtype(), "local_filter: inner rows before");
   const Tensor padded = pad(ctx, h, layout, before.hidden);
   const Tensor rows = inner_rows(ctx, padded, weights, layout, before.inner);
-  *inner = gather(ctx, rows, layout.row_of_token);
+  *inner = gather_rows(ctx, rows, layout.row_of_token);
   return outer_rows(ctx, padded, rows, weights, layout);
 }
 

@@ -5,6 +5,7 @@
 #include "core/ops/check.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/embedding.h"
+#include "core/ops/gather_rows.h"
 
 namespace cadre::ops {
 namespace {
@@ -195,22 +196,10 @@ LinearInput permute(Context& ctx, const LinearInput& x, const DispatchPlanPtr& p
     result.x = permute(ctx, x.x, plan);
     return result;
   }
-  const auto rows = static_cast<int64_t>(plan->source.size());
-  const auto rows_of = [&](const Tensor& from) {
-    const Tensor to = ctx.empty({rows, from.dim(1)}, from.dtype());
-    const kernels::GatherRowsArgs args = {.x = from.raw(),
-                                          .y = to.raw(),
-                                          .type = from.dtype(),
-                                          .source = plan->source.data(),
-                                          .width = from.dim(1)};
-    ctx.for_rows(rows, 2 * from.dim(1) * dtype_size(from.dtype()),
-                 [&](Range range) { ctx.kernels().gather_rows(args, range); });
-    return to;
-  };
-  result.quants = rows_of(x.quants);
-  result.scales = rows_of(x.scales);
-  result.sums = rows_of(x.sums);
-  result.minimums = rows_of(x.minimums);
+  result.quants = gather_rows(ctx, x.quants, plan->source);
+  result.scales = gather_rows(ctx, x.scales, plan->source);
+  result.sums = gather_rows(ctx, x.sums, plan->source);
+  result.minimums = gather_rows(ctx, x.minimums, plan->source);
   return result;
 }
 

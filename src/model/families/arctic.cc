@@ -185,6 +185,7 @@ const Family kArctic = {.architecture = "ArcticForCausalLM",
                         .write_config = write_arctic,
                         .layouts = kLayouts,
                         .published = kPublished,
-                        .reconcile = reconcile_arctic};
+                        .reconcile = reconcile_arctic,
+                        .load_balancing = "arctic"};
 
 }  // namespace cadre::model

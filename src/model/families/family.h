@@ -79,6 +79,8 @@ struct Family {
   // Where published configurations are known to disagree with the tensors beside them: corrects the
   // spec and adds a note. Null if they agree.
   void (*reconcile)(const io::TensorSource& files, ModelSpec& spec) = nullptr;
+  // The form of load-balancing loss that its published training code has (model/router_loss.h).
+  std::string_view load_balancing = "megablocks";
 };
 
 // All families, and the one that a configuration names through `architectures` or `model_type`.

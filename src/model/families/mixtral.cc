@@ -70,15 +70,16 @@ constexpr NameLayout kLayouts[] = {
 }  // namespace
 
 const Family kMixtral = {
-    "MixtralForCausalLM",
-    "mixtral",
-    read_mixtral,
-    write_mixtral,
-    kLayouts,
-    R"({"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+    .architecture = "MixtralForCausalLM",
+    .model_type = "mixtral",
+    .read_config = read_mixtral,
+    .write_config = write_mixtral,
+    .layouts = kLayouts,
+    .published = R"({"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
         "num_attention_heads": 32, "num_key_value_heads": 8, "num_local_experts": 8,
         "num_experts_per_tok": 2, "rms_norm_eps": 1e-05, "rope_theta": 1000000.0,
         "sliding_window": null, "max_position_embeddings": 32768, "vocab_size": 32000,
-        "router_aux_loss_coef": 0.02, "tie_word_embeddings": false})"};
+        "router_aux_loss_coef": 0.02, "tie_word_embeddings": false})",
+    .load_balancing = "transformers"};
 
 }  // namespace cadre::model

@@ -157,17 +157,18 @@ constexpr NameLayout kLayouts[] = {
 }  // namespace
 
 const Family kQwen2Moe = {
-    "Qwen2MoeForCausalLM",
-    "qwen2_moe",
-    read_qwen2_moe,
-    write_qwen2_moe,
-    kLayouts,
-    R"({"hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 24,
+    .architecture = "Qwen2MoeForCausalLM",
+    .model_type = "qwen2_moe",
+    .read_config = read_qwen2_moe,
+    .write_config = write_qwen2_moe,
+    .layouts = kLayouts,
+    .published = R"({"hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 24,
         "num_attention_heads": 16, "num_key_value_heads": 16, "num_experts": 60,
         "num_experts_per_tok": 4, "norm_topk_prob": false, "moe_intermediate_size": 1408,
         "shared_expert_intermediate_size": 5632, "decoder_sparse_step": 1, "mlp_only_layers": [],
         "qkv_bias": true, "use_sliding_window": false, "rms_norm_eps": 1e-06,
         "rope_theta": 1000000.0, "max_position_embeddings": 8192, "vocab_size": 151936,
-        "tie_word_embeddings": false})"};
+        "tie_word_embeddings": false})",
+    .load_balancing = "transformers"};
 
 }  // namespace cadre::model

@@ -160,7 +160,9 @@ void write_checkpoint(Context& ctx, const fs::path& path, const model::ModelSpec
     save.dtype = options.dtype;
     model::save_model(ctx, temporary, spec, save,
                       [&](int64_t i) { return tensors.masters[static_cast<size_t>(i)]; });
-    model::copy_generation_config(options.source_model, temporary);
+    if (!options.generation_config.empty()) {
+      write_file_atomically(temporary / "generation_config.json", options.generation_config);
+    }
     if (!options.tokenizer_folder.empty()) {
       model::copy_tokenizer_files(options.tokenizer_folder, temporary);
     }
@@ -191,6 +193,10 @@ std::optional<std::string> find_damage(const fs::path& path) {
   }
 }
 
+RunState read_run_state(const fs::path& path) {
+  return run_state_from_json(io::JsonView::read_file(path / kState));
+}
+
 RunState load_checkpoint(Context& ctx, const fs::path& path, const model::ModelSpec& spec,
                          AdamW& optimizer) {
   const auto file = io::SafetensorsFile::open(path / kOptimizer);
@@ -215,7 +221,7 @@ RunState load_checkpoint(Context& ctx, const fs::path& path, const model::ModelS
     restore("/v", optimizer.v(index));
   }
   optimizer.publish(ctx);
-  RunState state = run_state_from_json(io::JsonView::read_file(path / kState));
+  RunState state = read_run_state(path);
   optimizer.set_steps(state.optimizer_steps);
   return state;
 }

@@ -41,7 +41,8 @@ void copy_tensors(Context& ctx, const StateTensors& from, const StateTensors& to
 struct CheckpointOptions {
   DType dtype = DType::f32;                // of the model's weights: f32 or bf16
   std::filesystem::path tokenizer_folder;  // whose tokenizer files are copied; empty for none
-  std::filesystem::path source_model;      // whose generation_config.json is; likewise
+  // The text of generation_config.json; if it is empty, the one that follows from the spec stays.
+  std::string generation_config;
 };
 
 // Writes the folder `path`, which must not exist. `ctx` only converts: the calling thread's.
@@ -53,6 +54,9 @@ void write_checkpoint(Context& ctx, const std::filesystem::path& path, const mod
 // What is wrong with the folder: a missing file, one of another size or checksum, an unreadable
 // manifest. Empty if it is good. Reads every byte.
 std::optional<std::string> find_damage(const std::filesystem::path& path);
+
+// trainer_state.json alone. Throws Error(corrupt_data), naming file and key.
+RunState read_run_state(const std::filesystem::path& path);
 
 // Restores weights and moments; returns the rest. Throws Error(corrupt_data) or, if the checkpoint
 // is of another model, Error(invalid_input).

@@ -41,6 +41,7 @@ std::string to_json_text(const RunState& state) {
       .set("skipped_in_a_row", state.skipped_in_a_row)
       .set("data_fingerprint", state.data_fingerprint)
       .set("kernels", state.kernels)
+      .set("load_balancing", state.load_balancing)
       .set("seconds", state.seconds)
       .set("losses", state.losses)
       .set("gradient_norms", state.gradient_norms)
@@ -59,6 +60,7 @@ RunState run_state_from_json(const io::JsonView& json) {
   state.skipped_in_a_row = count(json, "skipped_in_a_row");
   state.data_fingerprint = json.string("data_fingerprint");
   state.kernels = json.string_or("kernels", "");
+  state.load_balancing = json.string_or("load_balancing", "");
   state.seconds = json.number("seconds");
   state.losses = json.number_list("losses");
   state.gradient_norms = json.number_list("gradient_norms");

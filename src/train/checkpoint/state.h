@@ -19,6 +19,7 @@ struct RunState {
   int64_t skipped_in_a_row = 0;
   std::string data_fingerprint;  // of the data that it learns from
   std::string kernels;           // table of the last step; other tables round otherwise
+  std::string load_balancing;    // form of the loss; "" in checkpoints of before it was named
   double seconds = 0.0;          // spent so far, over all resumptions
   std::vector<double> losses, gradient_norms;  // of the outlier detector
   std::vector<RouterSums> routers;

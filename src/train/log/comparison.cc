@@ -23,23 +23,23 @@ namespace {
 namespace fs = std::filesystem;
 using io::JsonValue;
 
+constexpr double kNone = RunSummary::kNone;
+
 // The last component of the folder that is not empty, as in "runs/first/".
 std::string name_of_folder(const fs::path& folder) {
   const fs::path clean = folder.lexically_normal();
   return (clean.has_filename() ? clean : clean.parent_path()).filename().string();
 }
 
-// The settings of a run that tell it from others: where it lives and how often it looks do not.
+// The settings of a run that tell it from others: those that decide its weights.
 std::map<std::string, std::string> settings_of(const fs::path& folder) {
   std::map<std::string, std::string> result;
   const fs::path file = folder / "config.toml";
   if (!fs::exists(file)) return result;
   TrainConfig config = read_config(file);
   for (const io::Field& field : io::list_fields(config)) {
-    const bool counts = !field.name.starts_with("run.") || field.name == "run.seed" ||
-                        field.name == "run.steps" || field.name == "run.minutes" ||
-                        field.name == "run.precision" || field.name == "run.dropout";
-    if (counts) result[field.name] = io::toml_text(io::field_value(field));
+    if (role_of_setting(field.name) == SettingRole::bystander) continue;
+    result[field.name] = io::toml_text(io::field_value(field));
   }
   return result;
 }
@@ -52,7 +52,7 @@ double mean_over_layers(const JsonValue::Array& layers, const char* key) {
 
 double tail_mean(const Curve& curve) {
   const size_t count = curve.values.size();
-  if (count == 0) return 0.0;
+  if (count == 0) return kNone;
   const size_t from = count - std::max<size_t>(1, count / 10);
   double sum = 0.0;
   for (size_t i = from; i < count; ++i) sum += curve.values[i];
@@ -88,7 +88,7 @@ void Comparison::add_record(size_t run, const JsonValue& record) {
     summary.parameters = number_of(record, "total_parameters");
     summary.active_parameters = number_of(record, "active_parameters");
   } else if (event == "train") {
-    summary.steps = static_cast<int64_t>(step);
+    summary.steps = integer_of(record, "step");
     summary.tokens = number_of(record, "tokens");
     for (const char* key : {"loss", "load_balancing", "dropped_share", "gradient_norm"}) {
       curves[key].add(step, number_of(record, key));
@@ -148,7 +148,15 @@ void Comparison::group_runs() {
   }
   for (RunGroup& group : groups_) {
     std::vector<double> losses;
-    for (const size_t run : group.runs) losses.push_back(runs_[run].held_out_loss);
+    for (const size_t run : group.runs) {
+      const double loss = runs_[run].held_out_loss;
+      if (std::isfinite(loss)) losses.push_back(loss);
+    }
+    group.measured = std::ssize(losses);
+    if (losses.empty()) {
+      group.mean = group.low = group.high = group.deviation = kNone;
+      continue;
+    }
     const auto count = static_cast<double>(losses.size());
     for (const double loss : losses) group.mean += loss / count;
     group.low = *std::ranges::min_element(losses);
@@ -185,6 +193,7 @@ JsonValue Comparison::json() const {
     JsonValue value = JsonValue::object();
     value.set("settings", group.settings)
         .set("runs", std::move(names))
+        .set("measured", group.measured)
         .set("mean", group.mean)
         .set("low", group.low)
         .set("high", group.high)

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -13,28 +14,33 @@
 
 namespace cadre::train {
 
-// How a run ended: its last validation and its last look at the routers.
+// How a run ended: its last validation and its last look at the routers. What a run has not
+// measured, or measured as infinite or not a number, is not a number here and null in JSON.
 struct RunSummary {
+  static constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
   std::string name;      // of the folder
   std::string settings;  // those in which the runs differ, "router.kind = gshard, model.top_k = 2"
   int64_t steps = 0;
   double tokens = 0.0;
   double parameters = 0.0;
   double active_parameters = 0.0;
-  double training_loss = 0.0;  // mean of the last tenth of the steps
-  double held_out_loss = 0.0;
-  double bits_per_byte = 0.0;
-  double load_entropy = 0.0;   // mean of layers; 1 is even
-  double dropped_share = 0.0;  // mean of layers
-  double unrouted_share = 0.0;
-  double dead = 0.0;  // experts of all layers
+  double training_loss = kNone;  // mean of the last tenth of the steps
+  double held_out_loss = kNone;
+  double bits_per_byte = kNone;
+  double load_entropy = kNone;   // mean of layers; 1 is even
+  double dropped_share = kNone;  // mean of layers
+  double unrouted_share = kNone;
+  double dead = kNone;  // experts of all layers
 };
 
-// Runs that differ in nothing but the seed.
+// Runs that differ in nothing but the seed, and the held-out loss of those of them that measured
+// one; not a number if none did.
 struct RunGroup {
   std::string settings;
   std::vector<size_t> runs;
-  double mean = 0.0;  // of the held-out loss
+  int64_t measured = 0;  // how many of the runs count below
+  double mean = 0.0;
   double low = 0.0;
   double high = 0.0;
   double deviation = 0.0;  // of the sample, n - 1; 0 for one run

@@ -5,7 +5,6 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/io/json.h"
-#include "train/log/records.h"
 
 namespace cadre::train {
 
@@ -19,10 +18,9 @@ uint64_t read_metrics(const std::filesystem::path& file, int64_t last_step,
   for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n', begin)) {
     try {
       const io::JsonValue record = io::parse_json(text.substr(begin, end - begin), file.string());
-      if (record.find("step") == nullptr ||
-          number_of(record, "step") > static_cast<double>(last_step)) {
-        break;
-      }
+      const io::JsonValue* step = record.find("step");
+      const auto* number = step != nullptr ? step->get_if<int64_t>() : nullptr;
+      if (number == nullptr || *number > last_step) break;
       take(record);
     } catch (const Error&) {
       break;  // damaged from here on

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+
 namespace cadre::train {
 namespace {
 
@@ -123,7 +125,13 @@ double number_of(const JsonValue& record, std::string_view key) {
   if (value == nullptr) return 0.0;
   if (const auto* integer = value->get_if<int64_t>()) return static_cast<double>(*integer);
   if (const auto* number = value->get_if<double>()) return *number;
-  return 0.0;
+  return value->is_null() ? std::numeric_limits<double>::quiet_NaN() : 0.0;
+}
+
+int64_t integer_of(const JsonValue& record, std::string_view key) {
+  const JsonValue* value = record.find(key);
+  const auto* integer = value != nullptr ? value->get_if<int64_t>() : nullptr;
+  return integer != nullptr ? *integer : 0;
 }
 
 std::string text_of(const JsonValue& record, std::string_view key) {
@@ -155,7 +163,7 @@ std::vector<std::pair<std::string, double>> scalars_of(const JsonValue& record) 
     }
   } else if (event == "routers") {
     for (const JsonValue& layer : elements("layers")) {
-      take(layer, fmt::format("router/{}/", static_cast<int64_t>(number_of(layer, "layer"))),
+      take(layer, fmt::format("router/{}/", integer_of(layer, "layer")),
            {"load_entropy", "dead", "max_over_mean", "router_entropy", "z", "dropped_share",
             "unrouted_share"});
     }

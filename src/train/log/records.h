@@ -2,7 +2,9 @@
 // event files, the report) is made from these lines, so they can be made again after a crash.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -26,7 +28,9 @@ io::JsonValue warning_record(double time, int64_t step, const std::string& text)
 std::vector<std::pair<std::string, double>> scalars_of(const io::JsonValue& record);
 
 // Reads of members that a record of ours always has; 0 or "" if it is absent or of another kind.
+// A null was a number that is not finite, which JSON cannot write: not a number again.
 double number_of(const io::JsonValue& record, std::string_view key);
+int64_t integer_of(const io::JsonValue& record, std::string_view key);
 std::string text_of(const io::JsonValue& record, std::string_view key);
 
 }  // namespace cadre::train

@@ -63,7 +63,7 @@ void Report::add_routers(const JsonValue& record) {
   JsonValue loads = JsonValue::array();
   JsonValue names = JsonValue::array();
   for (const JsonValue& layer : layers) {
-    names.push(static_cast<int64_t>(number_of(layer, "layer")));
+    names.push(integer_of(layer, "layer"));
     if (const JsonValue* counts = layer.find("counts")) loads.push(relative_load(*counts));
   }
   JsonValue frame = JsonValue::object();

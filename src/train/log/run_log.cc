@@ -39,8 +39,7 @@ void RunLog::take(const io::JsonValue& record) {
   report_.add(record);
   const auto scalars = scalars_of(record);
   if (scalars.empty()) return;
-  events_->write(event_record(number_of(record, "time"),
-                              static_cast<int64_t>(number_of(record, "step")), scalars));
+  events_->write(event_record(number_of(record, "time"), integer_of(record, "step"), scalars));
 }
 
 void RunLog::add(const io::JsonValue& record) {

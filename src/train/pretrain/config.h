@@ -138,7 +138,7 @@ struct LossConfig {
     std::vector<std::string> losses = model::load_balancing_names();
     losses.insert(losses.begin(), "auto");
     field("load_balancing", load_balancing, Choices{losses},
-          "form of the load-balancing loss; auto is that of router.kind");
+          "form of the load-balancing loss; auto is that of the router, or of the family");
     field("load_balancing_weight", load_balancing_weight, Interval{0.0, 100.0}, "its coefficient");
     field("importance_weight", importance_weight, Interval{-1.0, 100.0},
           "of noisy top-k routers, coefficient of the importance loss; -1 is 0.1 for them");
@@ -220,14 +220,28 @@ struct TrainConfig {
 model::ModelSpec build_spec(const TrainConfig& config, int64_t vocab_size, int64_t eos_token_id,
                             int64_t pad_token_id);
 
+// What "ten times a run" means in steps; 0 while the length of the run is not known.
+constexpr int64_t kTimesARun = 10;
+constexpr int64_t automatic_interval(int64_t total_steps) {
+  return (total_steps + kTimesARun - 1) / kTimesARun;
+}
+
 // Throws Error(invalid_input) for a value out of its range, and for a warm-up and an anneal that
 // together are longer than the run.
 void validate(const TrainConfig& config);
 
-// The losses with what `auto` and -1 stand for: the form that router.kind was published with
-// (megablocks for top_k, as in OLMoE), none where it has none (noisy_top_k, expert_choice,
-// attention, deepseek_v3). Throws Error(invalid_input) for losses that the router of the model does
-// not have.
+// The form of the load-balancing loss, by name. What "auto" stands for follows from the router that
+// the model ends up with, whether [router] made it or a checkpoint brought it: the form that it was
+// published with, and none where it has none (noisy_top_k, expert_choice, attention, sigmoids with
+// a selection bias). For a plain top_k it is megablocks if router.kind says so, as in OLMoE,
+// otherwise that of the family: transformers for Mixtral and Qwen2-MoE, arctic for Arctic, else
+// megablocks.
+std::string load_balancing_of(const TrainConfig& config, const model::ModelSpec& spec);
+// The form by router.kind alone: what "auto" stood for in checkpoints that do not name the form.
+std::string load_balancing_of_kind(const std::string& kind);
+
+// The losses with what "auto" and -1 stand for. Throws Error(invalid_input) for losses that the
+// router of the model does not have.
 model::RouterLossOptions router_loss_options(const TrainConfig& config,
                                              const model::ModelSpec& spec);
 

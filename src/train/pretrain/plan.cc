@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
+#include <numeric>
 
 #include "core/base/error.h"
+#include "core/ops/cross_entropy.h"
 #include "model/cost.h"
 #include "model/parameters.h"
 
@@ -61,14 +64,40 @@ int64_t activation_bytes(const model::ModelSpec& spec, const TrainConfig& config
   // On the way back the gradients of one block stand beside its activations; the head keeps the
   // derivative of its input and a block of logits.
   const int64_t head = spec.hidden_size * (4 + 2 * c);
-  return tokens * (all_blocks + largest * (config.run.recompute ? 2 : 1) + head);
+  return tokens * (all_blocks + largest * (config.run.recompute ? 2 : 1) + head) +
+         ops::cross_entropy_logits_bytes(tokens, spec.vocab_size);
 }
 
-// How many checkpoints a run writes: by default ten, and one at its end.
-int64_t checkpoints_of(const TrainConfig& config, int64_t total_steps) {
-  const int64_t every = config.run.checkpoint_every;
-  if (every < 0) return 1;
-  return every == 0 ? 11 : total_steps / every + 1;
+int64_t saturating_product(int64_t a, int64_t b) {
+  int64_t product = 0;
+  return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<int64_t>::max() : product;
+}
+
+int64_t saturating_sum(int64_t a, int64_t b) {
+  int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? std::numeric_limits<int64_t>::max() : sum;
+}
+
+// Steps from one checkpoint to the next; 0 where the one at the end is all, or the end not known.
+int64_t checkpoint_interval(const RunConfig& run, int64_t total_steps) {
+  if (run.checkpoint_every != 0) return std::max<int64_t>(0, run.checkpoint_every);
+  return automatic_interval(total_steps);
+}
+
+// The newest ones that are there at the same time, but for the one being written.
+int64_t newest_checkpoints(const RunConfig& run, int64_t total_steps) {
+  if (run.checkpoint_every < 0) return 1;
+  if (total_steps == 0) return run.keep_last;
+  const int64_t written = total_steps / checkpoint_interval(run, total_steps) + 1;
+  return std::min(run.keep_last, written);
+}
+
+// Those that stay for ever: at steps that are multiples of keep_every and of the interval.
+int64_t kept_checkpoints(const RunConfig& run, int64_t total_steps) {
+  const int64_t interval = checkpoint_interval(run, total_steps);
+  if (run.keep_every == 0 || interval == 0) return 0;
+  const int64_t factor = interval / std::gcd(interval, run.keep_every);
+  return total_steps / saturating_product(factor, run.keep_every);
 }
 
 std::string gib(int64_t bytes) {
@@ -96,8 +125,8 @@ DiskPlan plan_disk(const model::ModelSpec& spec, const TrainConfig& config, int6
   const int64_t parameters = model::cost(spec).total_parameters;
   DiskPlan plan;
   plan.checkpoint = parameters * (config.run.checkpoint_dtype == "f32" ? 4 + 8 : 2 + 12);
-  plan.num_checkpoints = std::min(config.run.keep_last, checkpoints_of(config, total_steps)) + 1;
-  if (config.run.keep_every > 0) plan.num_checkpoints += total_steps / config.run.keep_every;
+  plan.num_checkpoints =
+      newest_checkpoints(config.run, total_steps) + 1 + kept_checkpoints(config.run, total_steps);
   // A line of metrics and its events for each step, one of router loads every log_every.
   constexpr int64_t kBytesPerStep = 700;
   int64_t loads = 0;
@@ -106,8 +135,13 @@ DiskPlan plan_disk(const model::ModelSpec& spec, const TrainConfig& config, int6
       loads += 200 + 8 * moe->router.num_experts;
     }
   }
-  plan.logs = total_steps * (kBytesPerStep + loads / config.run.log_every) + (8 << 20);
+  plan.logs = saturating_sum(
+      saturating_product(total_steps, kBytesPerStep + loads / config.run.log_every), 8 << 20);
   return plan;
+}
+
+int64_t DiskPlan::required() const {
+  return saturating_sum(saturating_product(checkpoint, num_checkpoints), logs);
 }
 
 void check_memory(const MemoryPlan& plan, int64_t available_bytes) {
@@ -120,13 +154,16 @@ void check_memory(const MemoryPlan& plan, int64_t available_bytes) {
        gib(plan.activations), gib(available_bytes));
 }
 
-void check_disk(const DiskPlan& plan, const std::string& folder, int64_t free_bytes) {
-  if (plan.required() <= free_bytes) return;
+void check_disk(const DiskPlan& plan, int64_t present_bytes, const std::string& folder,
+                int64_t free_bytes) {
+  const int64_t missing = std::max(plan.required() - present_bytes, plan.checkpoint);
+  if (missing <= free_bytes) return;
   fail(ErrorKind::exhausted,
-       "{}: training needs about {} of disk ({} checkpoints of {}, logs {}), but {} are free; "
-       "run.keep_last and run.keep_every decide how many checkpoints stay",
+       "{}: training needs about {} of disk ({} checkpoints of {}, logs {}), {} of it beside what "
+       "is there, but {} are free; run.keep_last and run.keep_every decide how many checkpoints "
+       "stay",
        folder, gib(plan.required()), plan.num_checkpoints, gib(plan.checkpoint), gib(plan.logs),
-       gib(free_bytes));
+       gib(missing), gib(free_bytes));
 }
 
 }  // namespace cadre::train

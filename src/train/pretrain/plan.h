@@ -23,19 +23,24 @@ struct MemoryPlan {
 };
 MemoryPlan plan_memory(const model::ModelSpec& spec, const TrainConfig& config);
 
-// Bytes on disk.
+// Bytes on disk; INT64_MAX where they would be more.
 struct DiskPlan {
   int64_t checkpoint = 0;       // one
   int64_t num_checkpoints = 0;  // at most at the same time, with the one being written
   int64_t logs = 0;
 
-  int64_t required() const { return checkpoint * num_checkpoints + logs; }
+  int64_t required() const;
 };
-// total_steps may be 0 if not known, as for a run measured in minutes.
+// total_steps is 0 while it is not known, as at the start of a run measured in minutes; then what
+// grows with it (checkpoints that stay for ever, logs) is left out, and the plan is to be made
+// again.
 DiskPlan plan_disk(const model::ModelSpec& spec, const TrainConfig& config, int64_t total_steps);
 
-// Throws Error(exhausted), with the numbers, if a plan exceeds what is free.
+// Throws Error(exhausted), with the numbers, if a plan exceeds what is free. Of the disk, a run
+// that goes on has `present_bytes` already; yet the next checkpoint needs room before an old one
+// goes.
 void check_memory(const MemoryPlan& plan, int64_t available_bytes);
-void check_disk(const DiskPlan& plan, const std::string& folder, int64_t free_bytes);
+void check_disk(const DiskPlan& plan, int64_t present_bytes, const std::string& folder,
+                int64_t free_bytes);
 
 }  // namespace cadre::train

@@ -13,15 +13,18 @@
 namespace cadre::train {
 namespace {
 
-// Under [run], what the bits of the weights depend on.
+constexpr std::string_view kChangeable[] = {"run.steps", "run.minutes", "data.dataset"};
+// Under [run], what weights depend on besides.
 constexpr std::string_view kBinding[] = {"run.seed", "run.precision", "run.dropout"};
 
-bool is_free(const std::string& key) {
-  return key.starts_with("run.") &&
-         std::find(std::begin(kBinding), std::end(kBinding), key) == std::end(kBinding);
-}
-
 }  // namespace
+
+SettingRole role_of_setting(std::string_view key) {
+  if (std::ranges::find(kChangeable, key) != std::end(kChangeable)) return SettingRole::changeable;
+  const bool decides =
+      !key.starts_with("run.") || std::ranges::find(kBinding, key) != std::end(kBinding);
+  return decides ? SettingRole::binding : SettingRole::bystander;
+}
 
 void save_config(const std::filesystem::path& file, const TrainConfig& config) {
   TrainConfig copy = config;
@@ -40,7 +43,7 @@ void expect_same_run(const TrainConfig& before, const TrainConfig& now, const st
   const std::vector<io::Field> old_fields = io::list_fields(left);
   const std::vector<io::Field> new_fields = io::list_fields(right);
   for (size_t i = 0; i < old_fields.size(); ++i) {
-    if (is_free(old_fields[i].name)) continue;
+    if (role_of_setting(old_fields[i].name) != SettingRole::binding) continue;
     const io::ConfigValue old_value = io::field_value(old_fields[i]);
     const io::ConfigValue new_value = io::field_value(new_fields[i]);
     if (old_value == new_value) continue;

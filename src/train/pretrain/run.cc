@@ -6,17 +6,15 @@
 #include <memory>
 #include <utility>
 
-#include "core/base/available_memory.h"
 #include "core/base/error.h"
-#include "core/base/file.h"
 #include "model/cost.h"
-#include "model/hf.h"
 #include "train/checkpoint/checkpoint_writer.h"
 #include "train/checkpoint/run_folder.h"
 #include "train/log/run_log.h"
 #include "train/pretrain/pace.h"
 #include "train/pretrain/plan.h"
 #include "train/pretrain/resume.h"
+#include "train/pretrain/run_start.h"
 #include "train/pretrain/trainer.h"
 #include "train/pretrain/validation.h"
 
@@ -27,32 +25,21 @@ namespace fs = std::filesystem;
 
 // Stands for the end of a run whose end is not decided yet: schedules have not begun to fall.
 constexpr int64_t kFarAway = int64_t{1} << 40;
-// Of validations, samples and checkpoints, where the configuration leaves their number open.
-constexpr int64_t kTimesARun = 10;
 
-model::ModelSpec spec_of_run(const TrainConfig& config, const RunEnvironment& environment) {
-  if (config.model.init_from.empty()) {
-    return build_spec(config, environment.vocab_size, environment.eos_token_id,
-                      environment.pad_token_id);
-  }
-  model::ModelSpec spec = model::read_spec(config.model.init_from);
-  if (spec.vocab_size < environment.vocab_size) {
-    fail(ErrorKind::invalid_input, "{}: vocab_size = {}, but the data has {} tokens",
-         config.model.init_from, spec.vocab_size, environment.vocab_size);
-  }
-  if (spec.max_positions < config.data.sequence_length) {
-    fail(ErrorKind::invalid_input,
-         "{}: max_position_embeddings = {}, expected at least data.sequence_length = {}",
-         config.model.init_from, spec.max_positions, config.data.sequence_length);
-  }
-  apply_router(config.router, spec);
-  return spec;
+CheckpointOptions checkpoint_options(const RunStart& start, const RunEnvironment& environment) {
+  return {.dtype = start.config.run.checkpoint_dtype == "f32" ? DType::f32 : DType::bf16,
+          .tokenizer_folder = environment.tokenizer_folder,
+          .generation_config = start.generation_config};
 }
 
-CheckpointOptions checkpoint_options(const TrainConfig& config, const RunEnvironment& environment) {
-  return {.dtype = config.run.checkpoint_dtype == "f32" ? DType::f32 : DType::bf16,
-          .tokenizer_folder = environment.tokenizer_folder,
-          .source_model = config.model.init_from};
+std::string length_text(int64_t total_steps) {
+  return total_steps > 0 ? fmt::format("{}", total_steps) : "as many as run.minutes allows";
+}
+
+// The place of the run, once nothing speaks against it: a run that cannot begin leaves no folder.
+fs::path checked_folder(const TrainConfig& config, const RunEnvironment& environment) {
+  if (!holds_run(config.run.folder)) check_new_run(config, environment);
+  return config.run.folder;
 }
 
 class Run {
@@ -63,8 +50,7 @@ class Run {
         config_(config),
         environment_(environment),
         observer_(observer),
-        folder_(config.run.folder),
-        spec_(spec_of_run(config, environment)) {}
+        folder_(checked_folder(config, environment)) {}
 
   RunResult run() {
     prepare();
@@ -86,66 +72,44 @@ class Run {
  private:
   // --- before the first step
   void prepare() {
-    const bool begun = folder_.has_run();
-    if (begun && !environment_.resume) {
+    if (folder_.has_run() && !environment_.resume) {
       fail(ErrorKind::invalid_input,
            "{} holds a run already; resume it, or give another run.folder", config_.run.folder);
     }
-    if (begun) expect_same_run(read_config(folder_.config_file()), config_, "resume");
-    check_plans();
-    save_config(folder_.config_file(), config_);
+    if (fs::exists(folder_.config_file())) {
+      expect_same_run(read_config(folder_.config_file()), config_, "resume");
+    }
     folder_.remove_leftovers();
-    trainer_ = std::make_unique<Trainer>(ctx_, spec_, config_);
-    const std::vector<std::string> damaged = restore_or_initialise();
+    const RunStart start = find_start(config_, environment_, folder_);
+    spec_ = start.spec;
+    load_balancing_ = start.config.loss.load_balancing;
+    if (config_.run.minutes > 0.0) planned_ = folder_.plan();
+    check_memory_left(spec_, config_);
+    check_disk_left(spec_, config_, known_total(), folder_.bytes());
+    trainer_ = std::make_unique<Trainer>(ctx_, spec_, start.config);
+    const std::vector<std::string> notes = restore_or_initialise(start);
+    // Before its step a plan is known, but was not when those steps were taken first.
+    decide_total(planned_ && state_.step < planned_->step ? 0 : known_total());
+    // Nothing speaks against the run any more.
+    save_config(folder_.config_file(), config_);
     writer_ = std::make_unique<CheckpointWriter>(
-        ctx_, folder_, trainer_->optimizer(), spec_, checkpoint_options(config_, environment_),
+        ctx_, folder_, trainer_->optimizer(), spec_, checkpoint_options(start, environment_),
         KeepPolicy{config_.run.keep_last, config_.run.keep_every},
         plan_memory(spec_, config_).activations);
     log_ = std::make_unique<RunLog>(folder_.path(), state_.step > 0 ? state_.step : -1);
-    decide_total(config_.run.minutes > 0.0 ? folder_.planned_steps().value_or(0)
-                                           : config_.run.steps);
     pace_ = Pace(state_.seconds);
     report_start();
-    for (const std::string& text : damaged) warn(text);
+    for (const std::string& text : notes) warn(text);
   }
 
-  void check_plans() {
-    const int64_t steps = config_.run.minutes > 0.0 ? 0 : config_.run.steps;
-    check_memory(plan_memory(spec_, config_),
-                 static_cast<int64_t>(std::min<uint64_t>(available_memory_bytes(), INT64_MAX)));
-    check_disk(
-        plan_disk(spec_, config_, steps), config_.run.folder,
-        static_cast<int64_t>(std::min<uint64_t>(free_disk_bytes(folder_.path()), INT64_MAX)));
+  // The steps that the run takes in all; 0 if that will follow from the time that they take.
+  int64_t known_total() const {
+    if (config_.run.minutes > 0.0) return planned_ ? planned_->total_steps : 0;
+    return config_.run.steps;
   }
 
-  std::vector<std::string> restore_or_initialise() {
-    FoundCheckpoint found;
-    if (environment_.resume) found = find_newest_good(folder_);
-    if (found.checkpoint) {
-      state_ = load_checkpoint(ctx_, found.checkpoint->path, spec_, trainer_->optimizer());
-      if (state_.data_fingerprint != environment_.data->fingerprint()) {
-        fail(ErrorKind::invalid_input,
-             "{}: {} is no longer the data that this run began with; start another run",
-             config_.run.folder, config_.data.dataset);
-      }
-      trainer_->outliers().restore(state_.losses, state_.gradient_norms);
-      trainer_->routers().restore(state_.routers);
-      last_checkpoint_ = found.checkpoint->path;
-      last_saved_step_ = state_.step;
-      std::vector<std::string> notes = found.damaged;
-      if (!state_.kernels.empty() && state_.kernels != ctx_.kernels().name) {
-        notes.push_back(
-            fmt::format("this run was trained with {} kernels and goes on with {}: its bits are no "
-                        "longer those "
-                        "of an uninterrupted run",
-                        state_.kernels, ctx_.kernels().name));
-      }
-      return notes;
-    }
-    if (!found.damaged.empty()) {
-      fail(ErrorKind::corrupt_data, "{}: no checkpoint is whole; {}", config_.run.folder,
-           found.damaged.front());
-    }
+  std::vector<std::string> restore_or_initialise(const RunStart& start) {
+    if (start.checkpoint) return restore(start);
     if (config_.model.init_from.empty()) {
       trainer_->initialise(ctx_);
     } else {
@@ -154,10 +118,51 @@ class Run {
     return {};
   }
 
+  std::vector<std::string> restore(const RunStart& start) {
+    state_ = load_checkpoint(ctx_, start.checkpoint->path, spec_, trainer_->optimizer());
+    if (state_.data_fingerprint != environment_.data->fingerprint()) {
+      fail(ErrorKind::invalid_input,
+           "{}: {} is not the data that this run began with; start another run", config_.run.folder,
+           config_.data.dataset);
+    }
+    trainer_->outliers().restore(state_.losses, state_.gradient_norms);
+    trainer_->routers().restore(state_.routers);
+    last_checkpoint_ = start.checkpoint->path;
+    last_saved_step_ = state_.step;
+    std::vector<std::string> notes = start.notes;
+    if (!state_.kernels.empty() && state_.kernels != ctx_.kernels().name) {
+      notes.push_back(
+          fmt::format("this run was trained with {} kernels and goes on with {}: its bits are no "
+                      "longer those of an uninterrupted run",
+                      state_.kernels, ctx_.kernels().name));
+    }
+    if (rates_differ()) {
+      notes.push_back(fmt::format(
+          "this run was to take {} steps and now takes {}: the {} steps done had other learning "
+          "rates, so its bits are not those of such a run from the start",
+          length_text(state_.total_steps), length_text(known_total()), state_.step));
+    }
+    return notes;
+  }
+
+  // Whether the step before the checkpoint would have had another rate in a run of the length that
+  // this one has now.
+  bool rates_differ() const {
+    const int64_t total = planned_ && state_.step <= planned_->step ? 0 : known_total();
+    if (state_.step == 0 || total == state_.total_steps) return false;
+    return make_schedule(total).at(state_.step - 1) !=
+           make_schedule(state_.total_steps).at(state_.step - 1);
+  }
+
+  // 0 for a length that is not decided.
+  Schedule make_schedule(int64_t total_steps) const {
+    return Schedule(config_.optim.schedule, config_.optim.adamw.learning_rate,
+                    total_steps > 0 ? total_steps : kFarAway);
+  }
+
   void decide_total(int64_t steps) {
+    schedule_ = std::make_unique<Schedule>(make_schedule(steps));
     total_ = steps;
-    schedule_ = std::make_unique<Schedule>(
-        config_.optim.schedule, config_.optim.adamw.learning_rate, steps > 0 ? steps : kFarAway);
   }
 
   void report_start() {
@@ -165,7 +170,7 @@ class Run {
     start_.folder = config_.run.folder;
     start_.spec = spec_;
     start_.first_step = state_.step;
-    start_.total_steps = total_;
+    start_.total_steps = known_total();
     start_.tokens_per_step = config_.tokens_per_step();
     start_.total_parameters = cost.total_parameters;
     start_.active_parameters = cost.active_parameters;
@@ -185,7 +190,7 @@ class Run {
       if (due(config_.run.validate_every) || done()) look_at_model();
       if (due(config_.run.checkpoint_every) && !done()) save();
       writer_->check();
-      if (total_ == 0 && pace_.can_plan()) plan_total();
+      if (total_ == 0) plan_total();
     }
   }
 
@@ -196,7 +201,7 @@ class Run {
   // True every `every` steps; 0 stands for a tenth of the run, -1 for never.
   bool due(int64_t every) const {
     if (every < 0 || (every == 0 && total_ == 0)) return false;
-    if (every == 0) every = std::max<int64_t>(1, (total_ + kTimesARun - 1) / kTimesARun);
+    if (every == 0) every = automatic_interval(total_);
     return state_.step % every == 0;
   }
 
@@ -282,20 +287,32 @@ class Run {
     look_seconds_ = seconds_since(begin);
   }
 
+  // The end of a run measured in minutes: as it was planned once, or when the pace is known.
   void plan_total() {
-    const double looks = look_seconds_ * static_cast<double>(kTimesARun + 1);
-    const int64_t total = state_.step + pace_.steps_that_fit(config_.run.minutes * 60.0, looks);
-    // First the schedule, which may refuse so short a run: a plan that is written down binds.
-    decide_total(total);
-    folder_.plan_steps(total);
-    start_.total_steps = total;
-    tell([&](TrainObserver& o) { o.on_plan(state_.step, total); });
+    if (!planned_) {
+      if (!pace_.can_plan()) return;
+      const double looks = look_seconds_ * static_cast<double>(kTimesARun + 1);
+      const int64_t steps = pace_.steps_that_fit(config_.run.minutes * 60.0, looks);
+      const RunPlan plan = {.total_steps = state_.step + steps, .step = state_.step};
+      // A plan that is written down binds: first what may refuse it, the schedule and the disk.
+      make_schedule(plan.total_steps);
+      writer_->wait();
+      check_disk_left(spec_, config_, plan.total_steps, folder_.bytes());
+      folder_.write_plan(plan);
+      planned_ = plan;
+    } else if (state_.step < planned_->step) {
+      return;
+    }
+    decide_total(planned_->total_steps);
+    start_.total_steps = total_;
+    tell([&](TrainObserver& o) { o.on_plan(state_.step, total_); });
   }
 
   void save() {
     log_->sync();
     state_.total_steps = total_;
     state_.kernels = ctx_.kernels().name;
+    state_.load_balancing = load_balancing_;
     state_.optimizer_steps = trainer_->optimizer().steps();
     state_.losses = trainer_->outliers().losses();
     state_.gradient_norms = trainer_->outliers().norms();
@@ -345,12 +362,14 @@ class Run {
   TrainObserver& observer_;
   RunFolder folder_;
   model::ModelSpec spec_;
+  std::string load_balancing_;
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<RunLog> log_;
   std::unique_ptr<Schedule> schedule_;
   RunState state_;
   StartReport start_;
   Pace pace_;
+  std::optional<RunPlan> planned_;
   int64_t total_ = 0;  // 0 while it is not decided
   double loss_ = 0.0;
   double look_seconds_ = 0.0;

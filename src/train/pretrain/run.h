@@ -47,12 +47,16 @@ struct RunResult {
 
 // Trains until the steps are done or a signal stops it; then the state is in a checkpoint. With
 // `resume` it goes on from the newest good checkpoint of the folder, with the same bits as if it
-// had never stopped; [run] may then change, except for what the bits depend on.
+// had never stopped, as long as its settings stay: those that decide weights must (resume.h), but
+// for the length of the run, on which the schedule of the learning rate depends. If the steps done
+// had other rates than a run of the new length, a warning says so.
 //
-// Throws Error(invalid_input) for a configuration that makes no sense, a folder that holds a run
-// already (without resume), and training that diverges; Error(exhausted) if memory or disk do not
-// suffice, before the start where that can be told, and when the disk fills up: checkpoints that
-// were complete stay. Error(corrupt_data) if there are checkpoints and all of them are damaged.
+// Throws Error(invalid_input) for a configuration that makes no sense (a new run then leaves no
+// folder), a folder that holds a run already (without resume), and training that diverges;
+// Error(exhausted) if memory or disk do not suffice, before the start where that can be told, when
+// a run measured in minutes decides on its length, and when the disk fills up: checkpoints that
+// were complete stay. Error(corrupt_data) if there are checkpoints and all of them are damaged,
+// however often one tries: what is left is not touched.
 RunResult train(Context& ctx, const TrainConfig& config, const RunEnvironment& environment,
                 TrainObserver& observer);
 

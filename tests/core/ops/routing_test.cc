@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "core/ops/dispatch.h"
+#include "core/ops/gather_rows.h"
 #include "core/ops/linear.h"
 #include "tests/core/ops/op_testing.h"
 
@@ -181,6 +182,28 @@ TEST_CASE("dispatch: experts receive N * k rows in the order of tokens") {
     const int32_t e = routing.experts.data<int32_t>()[i];
     CHECK(row >= (*plan->offsets)[static_cast<size_t>(e)]);
     CHECK(row < (*plan->offsets)[static_cast<size_t>(e) + 1]);
+  }
+}
+
+TEST_CASE("gather_rows: rows by number, zeros for none, in any type") {
+  Machine machine;
+  const std::vector<int32_t> source = {2, -1, 0, 2, 4};
+  for (const DType type : {DType::f32, DType::bf16, DType::i8}) {
+    CAPTURE(dtype_name(type));
+    const int64_t width = 9;
+    const int64_t bytes = width * dtype_size(type);
+    const Tensor x = machine.ctx.empty({5, width}, type);
+    auto* from = static_cast<uint8_t*>(x.raw());
+    for (int64_t i = 0; i < x.bytes(); ++i) from[i] = static_cast<uint8_t>(i + 1);
+    const Tensor y = gather_rows(machine.ctx, x, source);
+    REQUIRE(y.shape() == x.shape());
+    const auto* to = static_cast<const uint8_t*>(y.raw());
+    for (int64_t m = 0; m < 5; ++m) {
+      const int32_t row = source[static_cast<size_t>(m)];
+      for (int64_t i = 0; i < bytes; ++i) {
+        CHECK(to[m * bytes + i] == (row < 0 ? 0 : from[row * bytes + i]));
+      }
+    }
   }
 }
 
