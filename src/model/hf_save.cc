@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "core/base/file.h"
+#include "core/io/gguf.h"
 #include "core/io/json.h"
 #include "core/io/json_value.h"
 #include "core/io/safetensors_writer.h"
@@ -68,6 +69,11 @@ void copy_generation_config(const std::filesystem::path& from, const std::filesy
   if (from.empty() || !std::filesystem::exists(from / name)) return;
   io::JsonView::read_file(from / name).expect_object();
   write_file_atomically(to / name, read_text_file(from / name));
+}
+
+std::optional<std::filesystem::path> companion_folder(const std::filesystem::path& source) {
+  if (io::is_gguf_file(source)) return std::nullopt;
+  return std::filesystem::is_directory(source) ? source : source.parent_path();
 }
 
 void copy_tokenizer_files(const std::filesystem::path& from, const std::filesystem::path& to) {
