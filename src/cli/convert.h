@@ -21,8 +21,6 @@ struct ConvertTarget {
   std::function<void(Context& ctx, const std::filesystem::path& source,
                      const std::filesystem::path& output, const model::ConvertProgress& progress)>
       write;
-  // How far a parameter may be from the source when read back, see model::expect_same_weights.
-  std::function<double(int64_t parameter)> tolerance;
 };
 
 // Throws Error(invalid_input) for a format or an element type that there is not, Error(unsupported)
@@ -35,7 +33,7 @@ ConvertTarget gguf_target(std::string_view dtype, const model::Weights& weights,
                           const model::ModelSpec& spec);
 
 // Throws Error(unsupported), naming what differs, if the format lost a part of the configuration
-// that decides what is computed.
+// that decides what is computed in inference, or the id of a token that has a role.
 void check_same_spec(const model::ModelSpec& source, const model::ModelSpec& written);
 
 // "5GB", "500MB", "2GiB", "1048576". Throws Error(invalid_input).

@@ -1,54 +1,46 @@
+#include <algorithm>
+#include <map>
 #include <string>
-#include <variant>
 
 #include "cli/convert.h"
-#include "core/base/error.h"
+#include "core/io/gguf.h"
 #include "model/gguf/save.h"
 #include "text/gguf_tokenizer.h"
 
 namespace cadre::cli {
 namespace {
 
-// Half a step of the format's scale, and what f16 takes off the scale itself. q4_0 clips one end of
-// its range by a whole step.
-double tolerance_of(const io::StoredType& type) {
-  const auto* blocks = std::get_if<BlockType>(&type);
-  if (blocks == nullptr) return 0.0;
-  return *blocks == BlockType::q8_0 ? 0.005 : 0.13;
+// The element type of most of the model.
+DType commonest_type(const model::Weights& weights) {
+  std::map<DType, int64_t> elements;
+  for (size_t p = 0; p < weights.parameters().size(); ++p) {
+    elements[weights.dtype(static_cast<int64_t>(p))] += weights.parameters()[p].shape.elements();
+  }
+  return std::ranges::max_element(elements, {}, [](const auto& entry) { return entry.second; })
+      ->first;
 }
 
-bool is_matrix(const model::ParameterSpec& parameter) {
-  return parameter.shape.rank() > 1 && parameter.kind != model::ParameterKind::router;
-}
-
-// auto: the type of the matrices as they are stored.
-io::StoredType type_of(std::string_view dtype, const model::Weights& weights) {
-  return dtype == "auto" ? io::StoredType(weights.dtype(0)) : model::gguf_type_from_name(dtype);
-}
-
-int64_t bytes_of(const model::ParameterSpec& parameter, const io::StoredType& type) {
-  const int64_t elements = parameter.shape.elements();
-  if (!is_matrix(parameter)) return elements * dtype_size(DType::f32);
-  if (const auto* plain = std::get_if<DType>(&type)) return elements * dtype_size(*plain);
-  const BlockType blocks = std::get<BlockType>(type);
-  return fits_blocks(blocks, parameter.shape.dim(-1)) ? block_bytes(blocks, parameter.shape)
-                                                      : elements * dtype_size(DType::f16);
+model::GgufOptions options_of(std::string_view dtype, const model::Weights& weights) {
+  model::GgufOptions options;
+  if (dtype != "auto") {
+    options.matrices = model::gguf_type_from_name(dtype);
+    return options;
+  }
+  options.matrices = commonest_type(weights);
+  options.matrix_type = [&weights](int64_t parameter) {
+    return io::StoredType(weights.dtype(parameter));
+  };
+  return options;
 }
 
 }  // namespace
 
 ConvertTarget gguf_target(std::string_view dtype, const model::Weights& weights,
                           const model::ModelSpec& spec) {
-  model::GgufOptions options;
-  options.matrices = type_of(dtype, weights);
+  const model::GgufOptions options = options_of(dtype, weights);
   ConvertTarget target;
   target.name = "gguf";
-  for (const model::ParameterSpec& parameter : weights.parameters()) {
-    target.bytes += bytes_of(parameter, options.matrices);
-  }
-  target.tolerance = [&weights, matrices = tolerance_of(options.matrices)](int64_t parameter) {
-    return is_matrix(weights.parameters()[static_cast<size_t>(parameter)]) ? matrices : 0.0;
-  };
+  target.bytes = model::gguf_weight_bytes(spec, options);
   target.write = [options, &weights, spec, total = target.bytes](
                      Context& ctx, const std::filesystem::path& source,
                      const std::filesystem::path& output, const model::ConvertProgress& progress) {
@@ -70,6 +62,7 @@ ConvertTarget gguf_target(std::string_view dtype, const model::Weights& weights,
           done += range.size();
           return stream.read(parameter, range, type);
         });
+    text::expect_same_gguf_tokenizer(source, *io::GgufFile::open(output));
   };
   return target;
 }

@@ -20,6 +20,18 @@ std::filesystem::path find_model(const std::filesystem::path& place) {
   return place;
 }
 
+void expect_outside(const std::filesystem::path& model, const std::filesystem::path& output) {
+  namespace fs = std::filesystem;
+  const auto resolved = [](const fs::path& path) {
+    return fs::weakly_canonical(fs::absolute(path));
+  };
+  const fs::path way = resolved(model).lexically_relative(resolved(output));
+  std::error_code error;
+  if (fs::equivalent(model, output, error) || way.empty() || *way.begin() != "..") {
+    fail(ErrorKind::invalid_input, "{}: holds the model that is to be read", output.string());
+  }
+}
+
 void print_notes(const model::ModelSpec& spec) {
   for (const std::string& note : spec.notes) print_error("note: " + note);
 }

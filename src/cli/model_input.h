@@ -20,6 +20,10 @@ namespace cadre::cli {
 // folder of a training run. Throws Error(not_found) naming what was looked for.
 std::filesystem::path find_model(const std::filesystem::path& place);
 
+// Throws Error(invalid_input) if the output is the model or a folder that holds it: a model is read
+// while the output grows, and what the output replaces is removed.
+void expect_outside(const std::filesystem::path& model, const std::filesystem::path& output);
+
 // Where the model departs from its configuration, a line each to standard error.
 void print_notes(const model::ModelSpec& spec);
 

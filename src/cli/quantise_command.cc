@@ -161,6 +161,7 @@ void run(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   check_options(options);
   const fs::path place = find_model(options.model);
+  expect_outside(place, options.output);
   const model::ModelSpec spec = model::read_spec(place);
   const auto weights = model::open_weights(place, spec);
   StagedOutput output(options.output, options.force);

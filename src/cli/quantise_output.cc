@@ -40,6 +40,7 @@ void write_quantised_gguf(Context& ctx, const fs::path& output, const QuantiseSo
   Bar bar;
   quant::write_gguf(ctx, output, source.weights, source.spec, tensors, format, source.importance,
                     name, tokenizer, std::ref(bar));
+  text::expect_same_gguf_tokenizer(source.place, *io::GgufFile::open(output));
 }
 
 void write_quantised_hf(Context& ctx, const fs::path& output, const QuantiseSource& source,

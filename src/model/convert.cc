@@ -9,6 +9,7 @@
 #include "core/base/file.h"
 #include "core/io/json.h"
 #include "core/io/safetensors_writer.h"
+#include "core/ops/blocks.h"
 #include "model/families/family.h"
 #include "model/hf.h"
 
@@ -42,26 +43,102 @@ bool is_about_storage(std::string_view key) {
   return std::ranges::find(kKeys, key) != kKeys.end();
 }
 
-// The position of the first element in which they differ beyond the tolerance, or -1.
-int64_t first_difference(const float* a, const float* b, int64_t count, double tolerance) {
-  constexpr int64_t kNeighbours = 32;
-  for (int64_t begin = 0; begin < count; begin += kNeighbours) {
-    const int64_t end = std::min(begin + kNeighbours, count);
-    float largest = 0.0f;
-    for (int64_t i = begin; i < end; ++i) largest = std::max(largest, std::fabs(a[i]));
-    for (int64_t i = begin; i < end; ++i) {
-      if (!(std::fabs(static_cast<double>(a[i]) - b[i]) <= tolerance * largest)) return i;
+// What compares a parameter's elements in the source with those that were written.
+class Comparison {
+ public:
+  Comparison(Context& ctx, const Weights& source, const Weights& written, int64_t parameter)
+      : ctx_(ctx),
+        source_(ctx, source),
+        written_(written),
+        parameter_(parameter),
+        spec_(source.parameters()[static_cast<size_t>(parameter)]),
+        blocks_(written.block_type(parameter)) {}
+
+  // A number of elements that may be compared at a time: whole rows.
+  int64_t chunk() const {
+    if (!blocks_) return kChunk;
+    const int64_t width = spec_.shape.dim(-1);
+    return std::max<int64_t>(kChunk / 2 / width, 1) * width;
+  }
+
+  void expect_same(Range elements) {
+    if (blocks_) {
+      compare_blocks(elements);
+    } else {
+      compare_elements(elements);
+    }
+    written_.release(parameter_, elements);
+  }
+
+ private:
+  [[noreturn]] void fail_different(int64_t element) const {
+    fail(ErrorKind::corrupt_data,
+         "{} {}: element {} reads back as another value than was written: the disk, the memory or "
+         "this program is at fault",
+         spec_.name, to_string(spec_.shape), element);
+  }
+
+  void compare_elements(Range elements) {
+    const DType type = written_.dtype(parameter_);
+    const Tensor a = source_.read(parameter_, elements, type);
+    const Tensor b = elements_of(ctx_, written_, parameter_, elements, type);
+    const auto* x = static_cast<const std::byte*>(a.raw());
+    const auto* y = static_cast<const std::byte*>(b.raw());
+    if (std::memcmp(x, y, static_cast<size_t>(a.bytes())) == 0) return;
+    fail_different(elements.begin +
+                   (std::mismatch(x, x + a.bytes(), y).first - x) / dtype_size(type));
+  }
+
+  void compare_blocks(Range elements) {
+    const int64_t width = spec_.shape.dim(-1);
+    const Tensor x = source_.read(parameter_, elements, DType::f32);
+    const Tensor blocks = ctx_.empty({block_bytes(*blocks_, x.shape())}, DType::u8);
+    const std::span<std::byte> expected = {static_cast<std::byte*>(blocks.raw()),
+                                           static_cast<size_t>(blocks.bytes())};
+    ops::quantise(ctx_, x.span<float>(), *blocks_, expected);
+    const BlockLayout layout = block_layout(*blocks_);
+    const std::byte* at = expected.data();
+    for (const ops::BlockRows& run :
+         written_.blocks(parameter_, {elements.begin / width, elements.end / width})) {
+      const int64_t bytes = run.count * run.row_bytes;
+      if (std::memcmp(at, run.first, static_cast<size_t>(bytes)) != 0) {
+        const auto same = std::mismatch(at, at + bytes, run.first).first - expected.data();
+        fail_different(elements.begin + same / layout.bytes * layout.elements);
+      }
+      at += bytes;
+    }
+    CADRE_CHECK(at == expected.data() + expected.size());
+    expect_finite(x, expected, elements.begin);
+  }
+
+  void expect_finite(const Tensor& x, std::span<const std::byte> blocks, int64_t first) const {
+    const Tensor values = ctx_.empty(x.shape(), DType::f32);
+    ops::dequantise(ctx_, blocks, *blocks_, {0, x.elements()}, DType::f32, values.raw());
+    const auto finite = [](float value) { return std::isfinite(value); };
+    const std::span<const float> all = x.span<float>();
+    for (int64_t i = 0; i < x.elements(); ++i) {
+      if (finite(all[static_cast<size_t>(i)]) && finite(values.data<float>()[i])) continue;
+      // One value spoils the scale of all in its block.
+      const int64_t size = block_layout(*blocks_).elements;
+      const int64_t begin = i / size * size;
+      const auto block = all.subspan(static_cast<size_t>(begin), static_cast<size_t>(size));
+      auto worst = std::ranges::find_if_not(block, finite);
+      if (worst == block.end()) {
+        worst = std::ranges::max_element(block, {}, [](float value) { return std::fabs(value); });
+      }
+      fail(ErrorKind::unsupported, "{} {}: element {} is {}, which {} cannot hold", spec_.name,
+           to_string(spec_.shape), first + begin + (worst - block.begin()), *worst,
+           block_type_name(*blocks_));
     }
   }
-  return -1;
-}
 
-int64_t first_different_byte(const Tensor& a, const Tensor& b) {
-  const auto* x = static_cast<const std::byte*>(a.raw());
-  const auto* y = static_cast<const std::byte*>(b.raw());
-  if (std::memcmp(x, y, static_cast<size_t>(a.bytes())) == 0) return -1;
-  return std::mismatch(x, x + a.bytes(), y).first - x;
-}
+  Context& ctx_;
+  StreamedElements source_;
+  const Weights& written_;
+  int64_t parameter_;
+  const ParameterSpec& spec_;
+  std::optional<BlockType> blocks_;
+};
 
 }  // namespace
 
@@ -104,14 +181,15 @@ void write_hf_weights(Context& ctx, const fs::path& folder, const Weights& weigh
 void write_hf_files(const fs::path& folder, const fs::path& source, const ModelSpec& spec,
                     DType dtype) {
   write_config_files(folder, spec, dtype);
-  const fs::path from = fs::is_directory(source) ? source : source.parent_path();
-  copy_tokenizer_files(from, folder);
-  if (fs::is_regular_file(from / "generation_config.json")) {
+  const std::optional<fs::path> from = companion_folder(source);
+  if (!from) return;
+  copy_tokenizer_files(*from, folder);
+  if (fs::is_regular_file(*from / "generation_config.json")) {
     write_file_atomically(folder / "generation_config.json",
-                          read_text_file(from / "generation_config.json"));
+                          read_text_file(*from / "generation_config.json"));
   }
-  if (!fs::is_regular_file(from / "config.json")) return;
-  const io::JsonView theirs = io::JsonView::read_file(from / "config.json");
+  if (!fs::is_regular_file(*from / "config.json")) return;
+  const io::JsonView theirs = io::JsonView::read_file(*from / "config.json");
   io::JsonValue ours = io::JsonView::read_file(folder / "config.json").value();
   for (const std::string& key : theirs.keys()) {
     if (ours.find(key) == nullptr && !is_about_storage(key)) ours.set(key, theirs.at(key).value());
@@ -120,34 +198,18 @@ void write_hf_files(const fs::path& folder, const fs::path& source, const ModelS
 }
 
 void expect_same_weights(Context& ctx, const Weights& source, const Weights& written,
-                         const std::function<double(int64_t parameter)>& tolerance,
                          const ConvertProgress& progress) {
   const std::vector<ParameterSpec>& parameters = source.parameters();
   CADRE_CHECK(parameters.size() == written.parameters().size());
   int64_t total = 0;
   int64_t done = 0;
   for (const ParameterSpec& parameter : parameters) total += parameter.shape.elements();
-  StreamedElements expected(ctx, source);
-  StreamedElements found(ctx, written);
   for (size_t p = 0; p < parameters.size(); ++p) {
-    const auto index = static_cast<int64_t>(p);
+    Comparison comparison(ctx, source, written, static_cast<int64_t>(p));
     const int64_t count = parameters[p].shape.elements();
-    const double allowed = tolerance(index);
-    const DType type = allowed > 0.0 ? DType::f32 : written.dtype(index);
-    for (int64_t begin = 0; begin < count; begin += kChunk) {
-      const Range range = {begin, std::min(begin + kChunk, count)};
-      const Tensor a = expected.read(index, range, type);
-      const Tensor b = found.read(index, range, type);
-      int64_t at = allowed > 0.0
-                       ? first_difference(a.data<float>(), b.data<float>(), range.size(), allowed)
-                       : first_different_byte(a, b);
-      if (at >= 0) {
-        if (allowed == 0.0) at /= dtype_size(type);
-        fail(ErrorKind::corrupt_data,
-             "{} {}: element {} reads back as another value than was written: the disk, the "
-             "memory or this program is at fault",
-             parameters[p].name, to_string(parameters[p].shape), begin + at);
-      }
+    for (int64_t begin = 0; begin < count; begin += comparison.chunk()) {
+      const Range range = {begin, std::min(begin + comparison.chunk(), count)};
+      comparison.expect_same(range);
       done += range.size();
       progress(done, total);
     }

@@ -55,16 +55,16 @@ void write_hf_weights(Context& ctx, const std::filesystem::path& folder, const W
 
 // config.json from the spec; of a config.json at `source`, keys that the spec does not cover are
 // carried over, except what says how its tensors were stored. Then generation_config.json, the
-// tokenizer's files and the chat template of the source's folder, those that exist.
+// tokenizer's files and the chat template of the source's folder, those that exist; nothing of what
+// lies beside a GGUF file.
 void write_hf_files(const std::filesystem::path& folder, const std::filesystem::path& source,
                     const ModelSpec& spec, DType dtype);
 
-// Reads both, element by element: what was written must be what the source gives in that element
-// type, bit for bit. Throws Error(corrupt_data), naming the parameter and the element, if not.
-// `tolerance` is for formats of fewer bits: the largest difference, as a share of the largest
-// magnitude among 32 neighbours.
+// Reads both: what was written must be what the source gives, bit for bit, in the element type of
+// the parameter or rounded to its blocks once more (q8_0 and q4_0, see ops::quantise). Throws
+// Error(corrupt_data), naming the parameter and the element, if not; and Error(unsupported) for a
+// value that blocks cannot hold: NaN, an infinity, or one whose scale is beyond f16.
 void expect_same_weights(Context& ctx, const Weights& source, const Weights& written,
-                         const std::function<double(int64_t parameter)>& tolerance,
                          const ConvertProgress& progress);
 
 }  // namespace cadre::model

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 
 #include "core/ops/context.h"
 #include "model/spec.h"
@@ -31,6 +32,10 @@ void write_config_files(const std::filesystem::path& folder, const ModelSpec& sp
 // The text of generation_config.json, so that how a model was meant to write survives its training;
 // empty if the folder has none. Throws Error(corrupt_data) if it is no JSON object.
 std::string read_generation_config(const std::filesystem::path& folder);
+
+// The folder whose files belong to the model at `source`. None for a GGUF file, which holds all
+// that is its own: whatever lies beside it may be another model's.
+std::optional<std::filesystem::path> companion_folder(const std::filesystem::path& source);
 
 // Copies the files of a tokenizer and its chat template from one folder to another, under the names
 // that transformers gives them, those that exist.

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "core/base/file.h"
+#include "core/io/gguf.h"
 #include "core/io/json.h"
 #include "core/io/json_value.h"
 #include "core/io/safetensors_writer.h"
@@ -69,6 +70,11 @@ std::string read_generation_config(const std::filesystem::path& folder) {
   std::string text = read_text_file(file);
   io::JsonView::parse(text, file.string()).expect_object();
   return text;
+}
+
+std::optional<std::filesystem::path> companion_folder(const std::filesystem::path& source) {
+  if (io::is_gguf_file(source)) return std::nullopt;
+  return std::filesystem::is_directory(source) ? source : source.parent_path();
 }
 
 void copy_tokenizer_files(const std::filesystem::path& from, const std::filesystem::path& to) {

@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "core/tensor/contents.h"
 #include "model/parameters.h"
 #include "model/rearrange.h"
 
@@ -12,10 +13,6 @@ namespace cadre::model {
 namespace {
 
 constexpr int64_t kChunk = int64_t{16} << 20;  // elements
-
-std::span<const std::byte> bytes_of(const Tensor& tensor) {
-  return {static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())};
-}
 
 Tensor assemble(Context& ctx, const std::vector<FilePart>& parts, DType dtype,
                 const ElementSource& source) {

@@ -12,8 +12,7 @@
 
 namespace cadre::model {
 
-// The bytes of all tensors. Throws Error(unsupported), naming what the format lacks, for models
-// that are neither Mistral nor Mixtral.
+// The bytes of all tensors. Throws as mistral_params for models that the format cannot express.
 int64_t mistral_weight_bytes(const Weights& weights, const ModelSpec& spec,
                              std::optional<DType> dtype);
 

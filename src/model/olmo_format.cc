@@ -54,7 +54,10 @@ void check_supported(const io::JsonView& model) {
     fail(ErrorKind::unsupported, "{}: block_type is {}, expected moe", model.where(), block);
   }
   require_absent_or(model, "activation_type", "swiglu");
-  require_absent_or(model, "layer_norm_type", "rms");
+  // The class default is a LayerNorm with a mean.
+  if (const std::string norm = model.string_or("layer_norm_type", "default"); norm != "rms") {
+    fail(ErrorKind::unsupported, "{}: layer_norm_type is {}, expected rms", model.where(), norm);
+  }
   if (!model.flag_or("rope", false) || !model.flag_or("attention_layer_norm", false)) {
     fail(ErrorKind::unsupported, "{}: expected rope and attention_layer_norm to be true",
          model.where());
@@ -64,6 +67,23 @@ void check_supported(const io::JsonView& model) {
   require_false(model, "scale_logits");
   require_false(model, "norm_after");
   require_false(model, "moe_shared_expert");
+  if (!model.flag_or("moe_dropless", true)) {
+    fail(ErrorKind::unsupported, "{} is false: experts that drop tokens are not supported",
+         model.at("moe_dropless").where());
+  }
+}
+
+// The key holds the order of the norm that divides the weights of a token's experts; without one
+// they stay as they are. Weights are positive, so the norm of order 1 is their sum.
+bool renormalises(const io::JsonView& model) {
+  constexpr const char* kKey = "moe_normalize_expert_weights";
+  if (model.is_null(kKey)) return false;
+  const io::JsonView order = model.at(kKey);
+  const bool* flag = order.value().get_if<bool>();
+  if (flag != nullptr && !*flag) return false;
+  if (flag == nullptr && order.as_number() == 1.0) return true;
+  fail(ErrorKind::unsupported, "{} is {}, only null, false and 1 are supported", order.where(),
+       order.value().dump());
 }
 
 ModelSpec read_spec(const fs::path& place) {
@@ -99,7 +119,7 @@ ModelSpec read_spec(const fs::path& place) {
                             : model.integer("mlp_hidden_size") / 2;
   const MoeSpec moe = {.router = {.num_experts = model.integer_or("moe_num_experts", 8),
                                   .top_k = model.integer_or("moe_top_k", 2),
-                                  .renormalise = !model.is_null("moe_normalize_expert_weights")},
+                                  .renormalise = renormalises(model)},
                        .expert = {.intermediate_size = width}};
   spec.blocks.assign(layer_count(model, "n_layers", 0),
                      BlockSpec{.attention = attention, .feed_forward = moe});

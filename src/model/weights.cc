@@ -6,14 +6,11 @@
 #include <utility>
 
 #include "core/ops/blocks.h"
+#include "core/tensor/contents.h"
 #include "model/rearrange.h"
 
 namespace cadre::model {
 namespace {
-
-std::span<const std::byte> bytes_of(const Tensor& tensor) {
-  return {static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())};
-}
 
 void cast(Context& ctx, const void* from, DType from_type, void* to, DType to_type,
           int64_t elements) {
@@ -46,6 +43,10 @@ class FileWeights final : public Weights {
     const auto end = static_cast<size_t>(first_[static_cast<size_t>(parameter) + 1]);
     return std::span(parts_).subspan(begin, end - begin);
   }
+  // The tensor that holds a piece, and the blocks of one. What a source makes of several stored
+  // tensors must be as large as it says: pieces are cut from it by the shape alone.
+  Tensor whole(const FilePart& piece) const;
+  std::span<const std::byte> whole_blocks(const FilePart& piece) const;
   void read_blocks(Context& ctx, const FilePart& piece, BlockType blocks, Range local, DType type,
                    void* out) const;
   void read_piece(Context& ctx, const FilePart& piece, Range local, DType type, void* out) const;
@@ -93,6 +94,20 @@ int64_t FileWeights::stored_bytes() const {
   return bytes;
 }
 
+Tensor FileWeights::whole(const FilePart& piece) const {
+  const io::TensorInfo* info = source_->find(piece.name);
+  Tensor tensor = source_->tensor(piece.name);
+  CADRE_CHECK(tensor.shape() == info->shape && tensor.dtype() == info->dtype);
+  return tensor;
+}
+
+std::span<const std::byte> FileWeights::whole_blocks(const FilePart& piece) const {
+  const io::TensorInfo* info = source_->find(piece.name);
+  const std::span<const std::byte> blocks = source_->blocks(piece.name);
+  CADRE_CHECK(static_cast<int64_t>(blocks.size()) == block_bytes(*info->blocks, info->shape));
+  return blocks;
+}
+
 // Where elements move, all of the piece is needed: rows of a block may go far apart.
 void FileWeights::read_blocks(Context& ctx, const FilePart& piece, BlockType blocks, Range local,
                               DType type, void* out) const {
@@ -100,12 +115,12 @@ void FileWeights::read_blocks(Context& ctx, const FilePart& piece, BlockType blo
   const Range needed = moves ? Range{0, piece.elements} : local;
   const Range stored = {piece.file_offset + needed.begin, piece.file_offset + needed.end};
   if (!moves) {
-    ops::dequantise(ctx, source_->blocks(piece.name), blocks, stored, type, out);
+    ops::dequantise(ctx, whole_blocks(piece), blocks, stored, type, out);
     return;
   }
-  const Tensor whole = ctx.empty({piece.elements}, type);
-  ops::dequantise(ctx, source_->blocks(piece.name), blocks, stored, type, whole.raw());
-  rearrange(ctx, bytes_of(whole).data(), piece.swap, local, dtype_size(type),
+  const Tensor values = ctx.empty({piece.elements}, type);
+  ops::dequantise(ctx, whole_blocks(piece), blocks, stored, type, values.raw());
+  rearrange(ctx, bytes_of(values).data(), piece.swap, local, dtype_size(type),
             static_cast<std::byte*>(out));
 }
 
@@ -115,7 +130,7 @@ void FileWeights::read_piece(Context& ctx, const FilePart& piece, Range local, D
     read_blocks(ctx, piece, *info->blocks, local, type, out);
     return;
   }
-  const Tensor tensor = source_->tensor(piece.name);
+  const Tensor tensor = whole(piece);
   const int64_t size = dtype_size(tensor.dtype());
   const std::byte* from = bytes_of(tensor).data() + piece.file_offset * size;
   if (piece.swap.is_identity()) {
@@ -149,7 +164,7 @@ Tensor FileWeights::view(int64_t parameter, Range elements, DType type) const {
     if (!piece.swap.is_identity()) return {};
     const io::TensorInfo* info = source_->find(piece.name);
     if (info->blocks || info->dtype != type || info->shape.elements() == 0) return {};
-    const Tensor tensor = source_->tensor(piece.name);
+    const Tensor tensor = whole(piece);
     const int64_t begin = piece.file_offset + elements.begin - own.begin;
     return tensor.reshape({tensor.elements()}).slice(begin, begin + elements.size());
   }
@@ -200,8 +215,7 @@ std::vector<ops::BlockRows> FileWeights::blocks(int64_t parameter, Range rows) c
     const int64_t begin = std::max(rows.begin - piece.offset / width, int64_t{0});
     const int64_t end = std::min(rows.end - piece.offset / width, piece.elements / width);
     if (begin >= end) continue;
-    const std::byte* first =
-        source_->blocks(piece.name).data() + piece.file_offset / width * row_bytes;
+    const std::byte* first = whole_blocks(piece).data() + piece.file_offset / width * row_bytes;
     const AxisSwap swap = piece.swap.is_identity() ? AxisSwap{1, 1, 1, piece.elements} : piece.swap;
     const int64_t run = swap.width / width;
     for (int64_t row = begin; row < end;) {

@@ -5,8 +5,12 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <map>
 
 #include "core/base/file.h"
+#include "core/io/safetensors_set.h"
+#include "core/io/safetensors_writer.h"
+#include "model/convert.h"
 #include "model/cost.h"
 #include "model/hf.h"
 #include "tests/model/family_golden.h"
@@ -144,6 +148,39 @@ TEST_CASE("Arctic: key/value heads are those of the tensors, and a note says so"
   const Tensor hidden = loaded.decoder->hidden(machine.ctx, golden.input(), nullptr);
   CHECK(max_difference(loaded.decoder->logits(machine.ctx, hidden), golden.expected("logits"),
                        golden) < 1e-4);
+}
+
+TEST_CASE("Arctic: under the names that DeepSpeed trains with it is the same model") {
+  namespace fs = std::filesystem;
+  for (const std::string name : {"parallel", "every_third"}) {
+    CAPTURE(name);
+    const fs::path source = fs::path("tests/golden/arctic") / name;
+    std::map<std::string, Tensor> tensors;
+    const io::SafetensorsSet set = io::SafetensorsSet::open(source);
+    int64_t renamed = 0;
+    for (const std::string& published : set.names()) {
+      std::string trained = published;
+      const auto put = [&](std::string_view from, std::string_view to) {
+        const size_t at = trained.find(from);
+        if (at == std::string::npos) return;
+        trained.replace(at, from.size(), to);
+        ++renamed;
+      };
+      put("block_sparse_moe.gate.", "block_sparse_moe.mlp.deepspeed_moe.gate.wg.");
+      put("block_sparse_moe.experts.",
+          "block_sparse_moe.mlp.deepspeed_moe.experts.deepspeed_experts.");
+      tensors[trained] = set.tensor(published);
+    }
+    CHECK(renamed > 0);
+    const GoldenFolder folder;
+    fs::copy_file(source / "config.json", folder.path() / "config.json");
+    io::write_safetensors(folder.path() / "model.safetensors", tensors);
+    const model::ModelSpec spec = model::read_spec(folder.path());
+    Machine machine;
+    const auto published = model::open_weights(source, spec);
+    const auto trained = model::open_weights(folder.path(), spec);
+    model::expect_same_weights(machine.ctx, *published, *trained, [](int64_t, int64_t) {});
+  }
 }
 
 TEST_CASE("Arctic: the mixture reads the input of the block, not what attention made of it") {

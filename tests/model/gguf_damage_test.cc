@@ -95,6 +95,10 @@ TEST_CASE("gguf: keys that a model lacks or that might change it are refused by 
                  "\"llama.rope.dimension_count\" is 8, only 16 is supported"));
   CHECK(contains(refusal(unsupported, with("llama.rope.scaling.type", std::string("yarn"))),
                  "\"llama.rope.scaling.type\" is \"yarn\""));
+  CHECK(contains(refusal(unsupported, with("llama.attention.causal", false)),
+                 "\"llama.attention.causal\" is 0, only 1 is supported"));
+  CHECK(contains(refusal(unsupported, with("llama.tensor_data_layout", std::string("other"))),
+                 "\"llama.tensor_data_layout\" is \"other\""));
   CHECK(contains(
       refusal(unsupported, with("llama.attention.head_count_kv", std::vector<int32_t>{2, 4})),
       "\"llama.attention.head_count_kv\" differs between layers"));

@@ -187,6 +187,30 @@ TEST_CASE("gguf: what the format cannot express is not written") {
                  message));
 }
 
+TEST_CASE("gguf: rotations are scaled as in llama.cpp, whichever keys say so") {
+  using Pairs = std::vector<std::pair<std::string, io::GgufMetadata::Value>>;
+  const auto factor = [](const Pairs& pairs) {
+    const ScratchFolder folder;
+    io::GgufMetadata metadata;
+    model::gguf::write_spec(gguf_model("llama", true), metadata);
+    for (const auto& [key, value] : pairs) metadata.set("llama." + key, value);
+    io::GgufWriter(folder / "m.gguf", metadata, {}).finish();
+    const auto file = io::GgufFile::open(folder / "m.gguf");
+    return model::gguf::read_spec(*file).blocks[0].attention.rope.scaling.factor;
+  };
+  const std::string type = "rope.scaling.type";
+  CHECK(factor({}) == 1.0);
+  CHECK(factor({{"rope.scaling.factor", 4.0f}}) == 4.0);
+  CHECK(factor({{"rope.scale_linear", 4.0f}}) == 4.0);
+  CHECK(factor({{type, std::string("linear")}, {"rope.scale_linear", 4.0f}}) == 4.0);
+  CHECK(factor({{type, std::string("none")}, {"rope.scale_linear", 4.0f}}) == 1.0);
+  CHECK(factor({{type, std::string("none")}, {"rope.scaling.factor", 4.0f}}) == 1.0);
+  CHECK(factor({{"rope.scaling.factor", 2.0f}, {"rope.scale_linear", 4.0f}}) == 2.0);
+  CHECK(factor({{"rope.scaling.factor", 0.0f}}) == 1.0);
+  CHECK(factor({{"attention.causal", true},
+                {"tensor_data_layout", std::string("Meta AI original pth")}}) == 1.0);
+}
+
 TEST_CASE("gguf: the jitter of training is left out and nothing else") {
   model::ModelSpec spec = gguf_model("llama", true);
   for (model::BlockSpec& block : spec.blocks) {

@@ -107,6 +107,47 @@ TEST_CASE("config.yaml of the OLMo trainer: other models than mixtures are refus
   CHECK(contains(
       refusal("  block_type: moe\n  activation_type: swiglu\n  layer_norm_type: low_precision\n"),
       "layer_norm_type"));
+  const std::string rms =
+      "  block_type: moe\n  activation_type: swiglu\n  rope: true\n  attention_layer_norm: true\n";
+  CHECK(contains(refusal(rms), "layer_norm_type is default, expected rms"));
+  const std::string known = rms + "  layer_norm_type: rms\n";
+  CHECK(contains(refusal(known + "  moe_dropless: false\n"), "moe_dropless"));
+}
+
+TEST_CASE("config.yaml of the OLMo trainer: weights of experts are divided by their sum or not") {
+  const std::string golden = file_content(kNative / "olmoe" / "config.yaml");
+  const std::string key = "moe_normalize_expert_weights: ";
+  const auto with = [&](const std::string& value) {
+    std::string text = golden;
+    const size_t at = text.find(key) + key.size();
+    text.replace(at, text.find('\n', at) - at, value);
+    const model::ModelSpec spec = spec_of("config.yaml", text);
+    return std::get<model::MoeSpec>(spec.blocks[0].feed_forward).router.renormalise;
+  };
+  CHECK(!with("null"));
+  CHECK(!with("false"));
+  CHECK(with("1"));
+  CHECK(with("1.0"));
+  for (const char* order : {"2", "0", "true"}) {
+    CHECK(contains(error_of(ErrorKind::unsupported, [&] { with(order); }),
+                   "moe_normalize_expert_weights"));
+  }
+}
+
+TEST_CASE("params.json: a key that might change the model is refused by name") {
+  const auto refusal = [](const std::string& more) {
+    return error_of(ErrorKind::unsupported, [&] { params(more); });
+  };
+  CHECK(contains(refusal(R"(, "yarn": {"factor": 64})"), "params.json: yarn is not known"));
+  CHECK(contains(refusal(R"(, "use_biases": true)"), "use_biases"));
+  CHECK(contains(refusal(R"(, "causal": false)"), "causal"));
+  CHECK(contains(refusal(R"(, "model_type": "mamba")"), "model_type"));
+  CHECK(contains(
+      refusal(R"(, "moe": {"num_experts": 4, "num_experts_per_tok": 2, "num_shared_experts": 1})"),
+      "moe.num_shared_experts"));
+  const std::string harmless =
+      R"(, "use_biases": false, "yarn": null, "causal": true, "model_type": "transformer")";
+  CHECK(params(harmless) == params(""));
 }
 
 TEST_CASE("names of the OLMo trainer: decoded without running them") {

@@ -25,6 +25,12 @@ run "$cadre" convert "$work/model.gguf" "$work/from-gguf" --dtype bf16
 expect_error 2 'is there already' "$cadre" convert $model "$work/bf16"
 run "$cadre" convert $model "$work/bf16" --force
 expect_error 2 'holds the model' "$cadre" convert "$work/bf16" "$work/bf16" --force
+mkdir -p "$work/above/.cache"
+cp -r $model "$work/above/.cache/olmoe"
+expect_error 2 'holds the model' "$cadre" convert "$work/above/.cache/olmoe" "$work/above" --force
+[ -s "$work/above/.cache/olmoe/model.safetensors" ] || fail "the source is gone"
+(cd "$work" && run "$cadre" convert "$root/$model" beside && run "$cadre" convert "$root/$model" \
+  ./above/inside) || fail "an output named from here was refused"
 expect_error 2 'hf, hf-packed, mistral or gguf' "$cadre" convert $model "$work/x" --to onnx
 expect_error 2 'f32, bf16 or f16' "$cadre" convert $model "$work/x" --dtype q8_0
 expect_error 2 'size "5XB"' "$cadre" convert $model "$work/x" --max-shard-size 5XB

@@ -41,5 +41,6 @@ expect_error 2 'no tensor' "$cadre" quantise "$work/run" "$work/x" --format q4_k
 expect_error 2 'int4 or int8' "$cadre" quantise "$work/run" "$work/x" --format q4_k --group 64
 expect_error 4 'imatrix' "$cadre" quantise "$work/run" "$work/x" --format q4_k \
   --importance "$work/q4.gguf"
+expect_error 2 'holds the model' "$cadre" quantise "$work/zero" "$work" --format q8_0 --force
 expect_error 2 'is there already' "$cadre" quantise "$work/run" "$work/q4.gguf" --format q4_k
 [ -z "$(find "$work" -name '.*tmp*' -o -name x)" ] || fail "something was left behind"

@@ -11,6 +11,7 @@
 #include "core/io/tensor_source.h"
 #include "core/tensor/dtype.h"
 #include "model/families/config.h"
+#include "model/families/names.h"
 
 namespace cadre::model {
 namespace {
@@ -18,22 +19,17 @@ namespace {
 // A key that is missing takes the class default of the reference. These are a copy of Mixtral's and
 // far from the published model (7168 wide, 35 layers, 128 experts of 4864, 2 of them for a token,
 // a mixture in each layer, parallel).
+constexpr ClassDefaults kDefaults = {.max_positions = 4096,
+                                     .rms_norm_eps = 1e-5,
+                                     .rope_theta = 1e6,
+                                     .router_aux_loss_coef = 0.001,
+                                     .bos_token_id = 1,
+                                     .eos_token_id = 2};
+
 ModelSpec read_arctic(const io::JsonView& config) {
-  require_absent_or(config, "hidden_act", "silu");
   require_false(config, "attention_bias");
-  const int64_t num_heads = config.integer_or("num_attention_heads", 32);
-  ModelSpec spec;
-  spec.architecture = kArctic.architecture;
-  spec.vocab_size = config.integer_or("vocab_size", 32000);
-  spec.hidden_size = config.integer_or("hidden_size", 4096);
-  spec.max_positions = config.integer_or("max_position_embeddings", 4096);
-  spec.rms_norm_eps = config.number_or("rms_norm_eps", 1e-5);
-  spec.initializer_range = config.number_or("initializer_range", 0.02);
-  spec.tied_embeddings = config.flag_or("tie_word_embeddings", false);
-  spec.router_aux_loss_coef = config.number_or("router_aux_loss_coef", 0.001);
-  spec.bos_token_id = token_id_or(config, "bos_token_id", 1);
-  spec.eos_token_id = token_id_or(config, "eos_token_id", 2);
-  spec.pad_token_id = token_id_or(config, "pad_token_id", -1);
+  ModelSpec spec = read_common(kArctic, config, kDefaults);
+  const int64_t num_heads = config.integer_or("num_attention_heads", kDefaults.num_heads);
   if (!config.is_null("quantization")) {
     spec.notes.push_back(config.at("quantization").where() +
                          ": rounding weights at load is not done, they are taken as stored");
@@ -45,7 +41,7 @@ ModelSpec read_arctic(const io::JsonView& config) {
       .attention = {.num_heads = num_heads,
                     .num_kv_heads = config.integer_or("num_key_value_heads", num_heads),
                     .head_dim = divide_heads(config, spec.hidden_size, num_heads),
-                    .rope = {.theta = rope_theta_or(config, 1e6)},
+                    .rope = {.theta = rope_theta_or(config, kDefaults.rope_theta)},
                     .window = config.integer_or("sliding_window", 0)},
       .feed_forward = inner};
   BlockSpec sparse = dense;
@@ -61,7 +57,7 @@ ModelSpec read_arctic(const io::JsonView& config) {
     }
     sparse.residual_mlp = MlpSpec{spec.hidden_size};
   }
-  const size_t layers = layer_count(config, "num_hidden_layers", 32);
+  const size_t layers = layer_count(config, "num_hidden_layers", kDefaults.num_layers);
   const int64_t frequency = config.integer_or("moe_layer_frequency", 2);
   if (frequency < 1) {
     fail(ErrorKind::invalid_input, "{}moe_layer_frequency = {}, expected at least 1",
@@ -148,7 +144,7 @@ void reconcile_arctic(const io::TensorSource& files, ModelSpec& spec) {
   for (BlockSpec& block : spec.blocks) block.attention.num_kv_heads = heads;
 }
 
-constexpr NameRule kNames[] = {
+constexpr NameRule kCommonNames[] = {
     {"embedding", Part::whole, "model.embed_tokens.weight"},
     {"blocks.{l}.attention_norm", Part::whole, "model.layers.{l}.input_layernorm.weight"},
     {"blocks.{l}.attention.query", Part::whole, "model.layers.{l}.self_attn.q_proj.weight"},
@@ -161,6 +157,13 @@ constexpr NameRule kNames[] = {
     {"blocks.{l}.residual_mlp.down", Part::whole, "model.layers.{l}.residual_mlp.w2.weight"},
     {"blocks.{l}.feed_forward_norm", Part::whole,
      "model.layers.{l}.post_attention_layernorm.weight"},
+    {"blocks.{l}.mlp.gate_up", Part::gate, "model.layers.{l}.block_sparse_moe.mlp.w1.weight"},
+    {"blocks.{l}.mlp.gate_up", Part::up, "model.layers.{l}.block_sparse_moe.mlp.w3.weight"},
+    {"blocks.{l}.mlp.down", Part::whole, "model.layers.{l}.block_sparse_moe.mlp.w2.weight"},
+    {"norm", Part::whole, "model.norm.weight"},
+    {"head", Part::whole, "lm_head.weight"},
+};
+constexpr NameRule kMixtureNames[] = {
     {"blocks.{l}.router", Part::whole, "model.layers.{l}.block_sparse_moe.gate.weight"},
     {"blocks.{l}.experts.gate_up", Part::expert_gate,
      "model.layers.{l}.block_sparse_moe.experts.{e}.w1.weight"},
@@ -168,14 +171,25 @@ constexpr NameRule kNames[] = {
      "model.layers.{l}.block_sparse_moe.experts.{e}.w3.weight"},
     {"blocks.{l}.experts.down", Part::expert,
      "model.layers.{l}.block_sparse_moe.experts.{e}.w2.weight"},
-    {"blocks.{l}.mlp.gate_up", Part::gate, "model.layers.{l}.block_sparse_moe.mlp.w1.weight"},
-    {"blocks.{l}.mlp.gate_up", Part::up, "model.layers.{l}.block_sparse_moe.mlp.w3.weight"},
-    {"blocks.{l}.mlp.down", Part::whole, "model.layers.{l}.block_sparse_moe.mlp.w2.weight"},
-    {"norm", Part::whole, "model.norm.weight"},
-    {"head", Part::whole, "lm_head.weight"},
 };
+// As DeepSpeed's layers call them; the publisher's converter takes that away.
+constexpr NameRule kDeepSpeedNames[] = {
+    {"blocks.{l}.router", Part::whole,
+     "model.layers.{l}.block_sparse_moe.mlp.deepspeed_moe.gate.wg.weight"},
+    {"blocks.{l}.experts.gate_up", Part::expert_gate,
+     "model.layers.{l}.block_sparse_moe.mlp.deepspeed_moe.experts.deepspeed_experts.{e}.w1.weight"},
+    {"blocks.{l}.experts.gate_up", Part::expert_up,
+     "model.layers.{l}.block_sparse_moe.mlp.deepspeed_moe.experts.deepspeed_experts.{e}.w3.weight"},
+    {"blocks.{l}.experts.down", Part::expert,
+     "model.layers.{l}.block_sparse_moe.mlp.deepspeed_moe.experts.deepspeed_experts.{e}.w2.weight"},
+};
+constexpr auto kNames = join(kCommonNames, kMixtureNames);
+constexpr auto kTrainedNames = join(kCommonNames, kDeepSpeedNames);
 
-constexpr NameLayout kLayouts[] = {{"one tensor for each expert", kNames}};
+constexpr NameLayout kLayouts[] = {
+    {"one tensor for each expert", kNames},
+    {"one tensor for each expert, as DeepSpeed trains them", kTrainedNames},
+};
 
 }  // namespace
 

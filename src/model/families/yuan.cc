@@ -93,27 +93,24 @@ std::variant<MoeSpec, MlpSpec> read_feed_forward(const io::JsonView& config) {
 }
 
 // A key that is missing takes the class default of the reference, as far as it is known.
+constexpr ClassDefaults kDefaults = {.vocab_size = 135040,
+                                     .hidden_size = 2048,
+                                     .num_layers = 24,
+                                     .max_positions = 4096,
+                                     .bos_token_id = 77185,
+                                     .eos_token_id = 77185,
+                                     .pad_token_id = 77185};
+
 ModelSpec read_yuan(const io::JsonView& config) {
-  require_absent_or(config, "hidden_act", "silu");
-  ModelSpec spec;
-  spec.architecture = kYuan.architecture;
-  spec.vocab_size = config.integer_or("vocab_size", 135040);
-  spec.hidden_size = config.integer_or("hidden_size", 2048);
-  spec.max_positions = config.integer_or("max_position_embeddings", 4096);
-  spec.rms_norm_eps = config.number_or("rms_norm_eps", 1e-6);
-  spec.initializer_range = config.number_or("initializer_range", 0.02);
+  ModelSpec spec = read_common(kYuan, config, kDefaults);
   spec.tied_embeddings = config.flag_or("tie_word_embeddings", true);
-  spec.router_aux_loss_coef = config.number_or("router_aux_loss_coef", 0.0);
-  spec.bos_token_id = token_id_or(config, "bos_token_id", 77185);
-  spec.eos_token_id = token_id_or(config, "eos_token_id", 77185);
-  spec.pad_token_id = token_id_or(config, "pad_token_id", 77185);
   if (spec.hidden_size % 2 != 0) {
     fail(ErrorKind::invalid_input, "{}hidden_size = {}, expected an even number for local filters",
          config.where(), spec.hidden_size);
   }
   const BlockSpec block = {.attention = read_attention(config, spec.hidden_size),
                            .feed_forward = read_feed_forward(config)};
-  spec.blocks.assign(layer_count(config, "num_hidden_layers", 24), block);
+  spec.blocks.assign(layer_count(config, "num_hidden_layers", kDefaults.num_layers), block);
   return spec;
 }
 

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "core/ops/blocks.h"
+#include "core/tensor/contents.h"
 #include "model/gguf/names.h"
 #include "model/gguf/spec.h"
 
@@ -55,10 +56,6 @@ const io::GgmlType& tensor_type(const ParameterSpec& parameter, const Shape& sha
   return fits_blocks(blocks, shape.dim(-1)) ? io::ggml_type(blocks) : io::ggml_type(DType::f16);
 }
 
-std::span<const std::byte> bytes_of(const Tensor& tensor) {
-  return {static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())};
-}
-
 void write_tensor(Context& ctx, const LayoutWriter& layout, const io::GgufEntry& entry,
                   const GgufOptions& options, const ElementSource& source, io::GgufWriter& file) {
   if (const auto* dtype = std::get_if<DType>(&entry.type->stored)) {
@@ -82,7 +79,37 @@ void write_tensor(Context& ctx, const LayoutWriter& layout, const io::GgufEntry&
   });
 }
 
+LayoutWriter writer_of(const ModelSpec& spec) {
+  return LayoutWriter(gguf::layouts(gguf::architecture_of(spec)).front(), spec, DType::f32);
+}
+
+std::vector<io::GgufEntry> entries_of(const LayoutWriter& layout, const ModelSpec& spec,
+                                      const GgufOptions& options) {
+  const std::vector<ParameterSpec> parameters = parameter_list(spec);
+  std::vector<io::GgufEntry> entries;
+  for (const io::TensorEntry& entry : layout.entries()) {
+    const int64_t parameter = layout.parameter_of(entry.name);
+    const io::StoredType matrices =
+        options.matrix_type ? options.matrix_type(parameter) : options.matrices;
+    const io::GgmlType* type =
+        &tensor_type(parameters[static_cast<size_t>(parameter)], entry.shape, matrices);
+    if (options.type_of) type = &io::ggml_type(options.type_of(entry.name));
+    entries.push_back({entry.name, entry.shape, type});
+  }
+  return entries;
+}
+
 }  // namespace
+
+int64_t gguf_weight_bytes(const ModelSpec& spec, const GgufOptions& options) {
+  io::GgufMetadata unused;
+  gguf::write_spec(spec, unused);  // refuses what has no layout
+  int64_t bytes = 0;
+  for (const io::GgufEntry& entry : entries_of(writer_of(spec), spec, options)) {
+    bytes += entry.bytes();
+  }
+  return bytes;
+}
 
 io::StoredType gguf_type_from_name(std::string_view name) {
   std::string known;
@@ -117,17 +144,8 @@ void save_gguf(Context& ctx, const std::filesystem::path& file, const ModelSpec&
   set_id("tokenizer.ggml.eos_token_id", spec.eos_token_id);
   set_id("tokenizer.ggml.padding_token_id", spec.pad_token_id);
 
-  const std::vector<ParameterSpec> parameters = parameter_list(spec);
-  const LayoutWriter layout(gguf::layouts(gguf::architecture_of(spec)).front(), spec, DType::f32);
-  std::vector<io::GgufEntry> entries;
-  for (const io::TensorEntry& entry : layout.entries()) {
-    const ParameterSpec& parameter =
-        parameters[static_cast<size_t>(layout.parameter_of(entry.name))];
-    const io::GgmlType* type = &tensor_type(parameter, entry.shape, options.matrices);
-    if (options.type_of) type = &io::ggml_type(options.type_of(entry.name));
-    entries.push_back({entry.name, entry.shape, type});
-  }
-  io::GgufWriter writer(file, metadata, std::move(entries));
+  const LayoutWriter layout = writer_of(spec);
+  io::GgufWriter writer(file, metadata, entries_of(layout, spec, options));
   for (const io::GgufEntry& entry : writer.entries()) {
     write_tensor(ctx, layout, entry, options, source, writer);
   }

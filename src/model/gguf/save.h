@@ -21,6 +21,9 @@ struct GgufOptions {
   // expects. With q4_0 the embedding and the head are q8_0, for they suffer most from four bits. A
   // matrix whose rows are not whole blocks is f16.
   io::StoredType matrices = DType::bf16;
+  // Of each matrix by its parameter instead, where they differ: `matrices` is then what the file
+  // mostly is.
+  std::function<io::StoredType(int64_t parameter)> matrix_type = {};
   std::string name = {};  // general.name; none if empty
   // For files of mixed formats: the type of each tensor by its name in the file, and how values
   // [first, first + x.size()) of a tensor become blocks. Empty: as said above, and to nearest.
@@ -32,6 +35,9 @@ struct GgufOptions {
 
 // "f32", "bf16", "f16", "q8_0" or "q4_0". Throws Error(invalid_input) listing them.
 io::StoredType gguf_type_from_name(std::string_view name);
+
+// The bytes of all tensors. Throws as gguf::write_spec.
+int64_t gguf_weight_bytes(const ModelSpec& spec, const GgufOptions& options);
 
 // Writes the file, whole or not at all, streaming: besides what `source` holds, memory is bounded
 // by 64 MiB and the largest projection of queries. `tokenizer` holds the keys of the tokenizer, as

@@ -113,14 +113,28 @@ int64_t token_id(const io::GgufFile& file, std::string_view key, int64_t in_llam
   return id >= 0 && id < UINT32_MAX ? id : -1;
 }
 
+// As in llama.cpp: the factor stands under either key, the older one second, and 0 is none; its
+// type is linear unless the file says otherwise, and "none" means that nothing is scaled.
 double rope_factor(const io::GgufFile& file, const Keys& keys) {
-  const std::string type = file.string_or(keys.key("rope.scaling.type"), "none");
-  if (type == "linear") return keys.number_or("rope.scaling.factor", 1.0);
-  if (type != "none") {
+  const std::string type = file.string_or(keys.key("rope.scaling.type"), "linear");
+  if (type == "none") return 1.0;
+  if (type != "linear") {
     fail(ErrorKind::unsupported, "{} is \"{}\", only none and linear are supported",
          file.where(keys.key("rope.scaling.type")), type);
   }
-  return keys.number_or("rope.scale_linear", 1.0);
+  const double factor =
+      keys.number_or("rope.scaling.factor", keys.number_or("rope.scale_linear", 1.0));
+  return factor == 0.0 ? 1.0 : factor;
+}
+
+// Of what may be said of the order of rows, that which converters write and every reader takes.
+void expect_known_layout(const io::GgufFile& file, const Keys& keys) {
+  const std::string key = keys.key("tensor_data_layout");
+  const std::string found = file.string_or(key, "reference");
+  if (found == "reference" || found == "Meta AI original pth") return;
+  fail(ErrorKind::unsupported,
+       "{} is \"{}\", only reference and Meta AI original pth are supported", file.where(key),
+       found);
 }
 
 int64_t vocab_size(const io::GgufFile& file, const Keys& keys) {
@@ -148,6 +162,8 @@ BlockNumbers read_numbers(const io::GgufFile& file, const Keys& keys, int64_t hi
               numbers.head_dim);
   keys.expect("rope.dimension_count", keys.integer_or("rope.dimension_count", numbers.head_dim),
               numbers.head_dim);
+  const bool causal = file.flag_or(keys.key("attention.causal"), true);
+  keys.expect("attention.causal", causal, true);
   numbers.rope_theta = keys.number_or("rope.freq_base", 10000.0);
   numbers.rope_factor = rope_factor(file, keys);
   numbers.window = keys.same_for_all("attention.sliding_window", 0);
@@ -183,6 +199,7 @@ ModelSpec read_spec(const io::GgufFile& file) {
   }
   const Keys keys(file, name);
   keys.refuse_unknown();
+  expect_known_layout(file, keys);
   ModelSpec spec;
   spec.hidden_size = keys.integer("embedding_length");
   spec.max_positions = keys.integer("context_length");
