@@ -2,9 +2,11 @@
 #include "infer/page_pool.h"
 
 #include <doctest/doctest.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <deque>
+#include <memory>
 
 #include "core/base/random.h"
 #include "infer/prefix_index.h"
@@ -122,14 +124,25 @@ TEST_CASE("prefix index: nodes live as long as a page, a child or a sequence nee
 }
 
 TEST_CASE("prefix index: the chain of a long text ends without a deep stack") {
-  PrefixIndex index({1});
-  PrefixNode* node = index.root();
+  auto index = std::make_unique<PrefixIndex>(std::vector<int64_t>{1});
+  PrefixNode* node = index->root();
   const std::vector<int32_t> token = {1};
-  for (int i = 0; i < 200'000; ++i) node = index.insert(node, token);
-  index.set_page(node, 0, 0);
-  CHECK(index.num_nodes() == 200'000);
-  PrefixIndex moved = std::move(index);
-  CHECK(PrefixIndex::find(*moved.root(), token) != nullptr);
+  for (int i = 0; i < 50'000; ++i) node = index->insert(node, token);
+  index->set_page(node, 0, 0);
+  CHECK(index->num_nodes() == 50'000);
+  // A thread with 5 bytes of stack for each node.
+  pthread_attr_t attributes;
+  REQUIRE(pthread_attr_init(&attributes) == 0);
+  REQUIRE(pthread_attr_setstacksize(&attributes, 256 * 1024) == 0);
+  pthread_t thread;
+  const auto end = [](void* x) -> void* {
+    static_cast<std::unique_ptr<PrefixIndex>*>(x)->reset();
+    return nullptr;
+  };
+  REQUIRE(pthread_create(&thread, &attributes, end, &index) == 0);
+  CHECK(pthread_join(thread, nullptr) == 0);
+  CHECK(index == nullptr);
+  pthread_attr_destroy(&attributes);
 }
 
 }  // namespace cadre::infer
