@@ -110,10 +110,6 @@ Tensor linear(Context& ctx, const Tensor& x, const Tensor& weight, DType dtype) 
   expect_rank(weight, 2, "linear: weight");
   expect_shape(weight, {weight.dim(0), x.dim(1)}, "linear: weight");
   expect_dtype(weight, x.dtype(), "linear: weight");
-  if (ctx.observer() != nullptr) {
-    const int64_t ends[] = {0, x.dim(0)};
-    ctx.observer()->saw(weight, x, ends);
-  }
   return linear_groups(ctx, x, weight, dtype,
                        {.in = x.dim(1), .out = weight.dim(0), .groups = {{0, x.dim(0), 0}}});
 }
@@ -143,7 +139,6 @@ Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight,
                       const GroupOffsets& offsets) {
   const std::vector<int64_t>& ends = *offsets;
   expect_groups(x, weight, ends, weight.rank() == 3 ? weight.dim(0) : 0);
-  if (ctx.observer() != nullptr) ctx.observer()->saw(weight, x, ends);
   Products products = {.in = x.dim(1), .out = weight.dim(1), .groups = {}};
   for (int64_t e = 0; e < weight.dim(0); ++e) {
     const int64_t begin = ends[static_cast<size_t>(e)];

@@ -1,6 +1,7 @@
 #include "core/ops/weight.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/ops/check.h"
 #include "core/ops/elementwise.h"
@@ -73,6 +74,24 @@ Tensor multiply(Context& ctx, const LinearInput& x, const PackedMatrix& w,
                                       .tile_tokens = ctx.crossovers().tile_tokens});
       });
   return dtype == DType::f32 ? y : cast(ctx, y, dtype);
+}
+
+void show(Context& ctx, const Weight& weight, const Tensor& x, std::span<const int64_t> offsets) {
+  if (ctx.observer() == nullptr || weight.parameter < 0) return;
+  if (weight.matrices) {
+    ctx.observer()->saw(weight.parameter, *weight.matrices, x, offsets);
+    return;
+  }
+  std::vector<int64_t> all(offsets.size() - 1);
+  std::iota(all.begin(), all.end(), 0);
+  ctx.observer()->saw(weight.parameter, all, x, offsets);
+}
+
+Tensor dense_grouped_linear(Context& ctx, const Tensor& x, const Weight& weight,
+                            const GroupOffsets& offsets) {
+  if (weight.parts) return linear_of_parts(ctx, x, *weight.parts, *offsets, x.dtype());
+  if (weight.slots) return grouped_linear(ctx, x, weight.dense, offsets, *weight.slots);
+  return grouped_linear(ctx, x, weight.dense, offsets);
 }
 
 }  // namespace
@@ -155,20 +174,22 @@ LinearInput linear_input(Context& ctx, const Tensor& x, const Weight& weight) {
 }
 
 Tensor linear(Context& ctx, const LinearInput& x, const Weight& weight, DType dtype) {
-  if (weight.parts) {
-    const int64_t ends[] = {0, x.x.dim(0)};
-    return linear_of_parts(ctx, x.x, *weight.parts, ends, dtype);
+  if (weight.packed.defined()) {
+    return multiply(ctx, x, weight.packed, {{0, x.quants.dim(0), 0}}, dtype);
   }
-  if (!weight.packed.defined()) return linear(ctx, x.x, weight.dense, dtype);
-  return multiply(ctx, x, weight.packed, {{0, x.quants.dim(0), 0}}, dtype);
+  const int64_t ends[] = {0, x.x.dim(0)};
+  const Tensor y = weight.parts ? linear_of_parts(ctx, x.x, *weight.parts, ends, dtype)
+                                : linear(ctx, x.x, weight.dense, dtype);
+  show(ctx, weight, x.x, ends);
+  return y;
 }
 
 Tensor grouped_linear(Context& ctx, const LinearInput& x, const Weight& weight,
                       const GroupOffsets& offsets) {
-  if (weight.parts) return linear_of_parts(ctx, x.x, *weight.parts, *offsets, x.x.dtype());
   if (!weight.packed.defined()) {
-    return weight.slots ? grouped_linear(ctx, x.x, weight.dense, offsets, *weight.slots)
-                        : grouped_linear(ctx, x.x, weight.dense, offsets);
+    const Tensor y = dense_grouped_linear(ctx, x.x, weight, offsets);
+    show(ctx, weight, x.x, *offsets);
+    return y;
   }
   const std::vector<int64_t>& ends = *offsets;
   CADRE_CHECK(static_cast<int64_t>(ends.size()) == weight.count() + 1);
