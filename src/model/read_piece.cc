@@ -20,22 +20,6 @@ void cast(Context& ctx, const void* from, DType from_type, void* to, DType to_ty
                [&](Range range) { ctx.kernels().cast(args, range); });
 }
 
-// What a source makes of several stored tensors must be as large as it says: pieces are cut from it
-// by the shape alone.
-Tensor whole_tensor(const io::TensorSource& source, const std::string& name) {
-  const io::TensorInfo* info = source.find(name);
-  Tensor tensor = source.tensor(name);
-  CADRE_CHECK(tensor.shape() == info->shape && tensor.dtype() == info->dtype);
-  return tensor;
-}
-
-std::span<const std::byte> whole_blocks(const io::TensorSource& source, const std::string& name) {
-  const io::TensorInfo* info = source.find(name);
-  const std::span<const std::byte> blocks = source.blocks(name);
-  CADRE_CHECK(std::ssize(blocks) == block_bytes(*info->blocks, info->shape));
-  return blocks;
-}
-
 // Elements [begin, end) of a tensor of blocks.
 void read_run(Context& ctx, const io::TensorSource& source, const std::string& name, BlockType type,
               Range stored, DType to_type, std::byte* out) {
@@ -94,6 +78,20 @@ void read_made(Context& ctx, const io::TensorSource& source, const std::string& 
 }
 
 }  // namespace
+
+Tensor whole_tensor(const io::TensorSource& source, const std::string& name) {
+  const io::TensorInfo* info = source.find(name);
+  Tensor tensor = source.tensor(name);
+  CADRE_CHECK(tensor.shape() == info->shape && tensor.dtype() == info->dtype);
+  return tensor;
+}
+
+std::span<const std::byte> whole_blocks(const io::TensorSource& source, const std::string& name) {
+  const io::TensorInfo* info = source.find(name);
+  const std::span<const std::byte> blocks = source.blocks(name);
+  CADRE_CHECK(std::ssize(blocks) == block_bytes(*info->blocks, info->shape));
+  return blocks;
+}
 
 void read_piece(Context& ctx, const io::TensorSource& source, const FilePart& piece, Range local,
                 DType type, std::byte* out) {

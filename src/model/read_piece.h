@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
+#include <string>
 
 #include "core/base/range.h"
 #include "core/io/tensor_source.h"
@@ -9,6 +11,12 @@
 #include "model/families/family.h"
 
 namespace cadre::model {
+
+// A tensor of the source, and the blocks of one, as large as the source says. What it makes of
+// several stored tensors has to be, for pieces are cut from it by the shape alone; else
+// Error(internal).
+Tensor whole_tensor(const io::TensorSource& source, const std::string& name);
+std::span<const std::byte> whole_blocks(const io::TensorSource& source, const std::string& name);
 
 // Elements [local.begin, local.end) of the piece, counted in our order, as f32, bf16 or f16: out
 // has local.size() of them. Takes the time and memory of what is asked for, but for elements that

@@ -99,7 +99,7 @@ Tensor FileWeights::view(int64_t parameter, Range elements, DType type) const {
     if (!piece.swap.is_identity() || source_->is_made(piece.name)) return {};
     const io::TensorInfo* info = source_->find(piece.name);
     if (info->blocks || info->dtype != type || info->shape.elements() == 0) return {};
-    const Tensor tensor = source_->tensor(piece.name);
+    const Tensor tensor = whole_tensor(*source_, piece.name);
     const int64_t begin = piece.file_offset + elements.begin - own.begin;
     return tensor.reshape({tensor.elements()}).slice(begin, begin + elements.size());
   }
@@ -151,7 +151,7 @@ std::vector<ops::BlockRows> FileWeights::blocks(int64_t parameter, Range rows) c
     const int64_t end = std::min(rows.end - piece.offset / width, piece.elements / width);
     if (begin >= end) continue;
     const std::byte* first =
-        source_->blocks(piece.name).data() + piece.file_offset / width * row_bytes;
+        whole_blocks(*source_, piece.name).data() + piece.file_offset / width * row_bytes;
     const AxisSwap swap = piece.swap.is_identity() ? AxisSwap{1, 1, 1, piece.elements} : piece.swap;
     const int64_t run = swap.width / width;
     for (int64_t row = begin; row < end;) {

@@ -81,6 +81,7 @@ void PageReader::expect(const std::vector<std::span<const std::byte>>& pages) {
   const auto pieces = pieces_of(pages);
   {
     std::lock_guard lock(mutex_);
+    if (pieces.empty() && expected_.empty()) return;
     expected_.assign(pieces.begin(), pieces.end());
   }
   wake_.notify_all();

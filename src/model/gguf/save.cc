@@ -82,21 +82,14 @@ void write_tensor(Context& ctx, const LayoutWriter& layout, const io::GgufEntry&
   });
 }
 
-}  // namespace
+// The file but for its data.
+struct Plan {
+  io::GgufMetadata metadata;
+  LayoutWriter layout;
+  std::vector<io::GgufEntry> entries;
+};
 
-io::StoredType gguf_type_from_name(std::string_view name) {
-  std::string known;
-  for (const TypeChoice& choice : kChoices) {
-    if (choice.name == name) return choice.type;
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", choice.name);
-  }
-  fail(ErrorKind::invalid_input, "\"{}\" is no type of GGUF that is written; there are: {}", name,
-       known);
-}
-
-void save_gguf(Context& ctx, const std::filesystem::path& file, const ModelSpec& spec,
-               const GgufOptions& options, const io::GgufMetadata& tokenizer,
-               const ElementSource& source) {
+Plan plan_of(const ModelSpec& spec, const GgufOptions& options, const io::GgufMetadata& tokenizer) {
   const TypeChoice& choice = choice_of(options.matrices, options.type_of != nullptr);
   io::GgufMetadata metadata;
   gguf::write_spec(spec, metadata);
@@ -118,7 +111,7 @@ void save_gguf(Context& ctx, const std::filesystem::path& file, const ModelSpec&
   set_id("tokenizer.ggml.padding_token_id", spec.pad_token_id);
 
   const std::vector<ParameterSpec> parameters = parameter_list(spec);
-  const LayoutWriter layout(gguf::layouts(gguf::architecture_of(spec)).front(), spec, DType::f32);
+  LayoutWriter layout(gguf::layouts(gguf::architecture_of(spec)).front(), spec, DType::f32);
   std::vector<io::GgufEntry> entries;
   for (const io::TensorEntry& entry : layout.entries()) {
     const ParameterSpec& parameter =
@@ -127,9 +120,35 @@ void save_gguf(Context& ctx, const std::filesystem::path& file, const ModelSpec&
     if (options.type_of) type = &io::ggml_type(options.type_of(entry.name));
     entries.push_back({entry.name, entry.shape, type});
   }
-  io::GgufWriter writer(file, metadata, std::move(entries));
+  return {std::move(metadata), std::move(layout), std::move(entries)};
+}
+
+}  // namespace
+
+io::StoredType gguf_type_from_name(std::string_view name) {
+  std::string known;
+  for (const TypeChoice& choice : kChoices) {
+    if (choice.name == name) return choice.type;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", choice.name);
+  }
+  fail(ErrorKind::invalid_input, "\"{}\" is no type of GGUF that is written; there are: {}", name,
+       known);
+}
+
+int64_t gguf_overhead_bytes(const ModelSpec& spec, const GgufOptions& options,
+                            const io::GgufMetadata& tokenizer) {
+  const Plan plan = plan_of(spec, options, tokenizer);
+  return io::gguf_header_bytes(plan.metadata, plan.entries) +
+         std::ssize(plan.entries) * static_cast<int64_t>(io::kGgufAlignment - 1);
+}
+
+void save_gguf(Context& ctx, const std::filesystem::path& file, const ModelSpec& spec,
+               const GgufOptions& options, const io::GgufMetadata& tokenizer,
+               const ElementSource& source) {
+  const Plan plan = plan_of(spec, options, tokenizer);
+  io::GgufWriter writer(file, plan.metadata, plan.entries);
   for (const io::GgufEntry& entry : writer.entries()) {
-    write_tensor(ctx, layout, entry, options, source, writer);
+    write_tensor(ctx, plan.layout, entry, options, source, writer);
   }
   writer.finish();
 }

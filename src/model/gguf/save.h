@@ -33,6 +33,11 @@ struct GgufOptions {
 // "f32", "bf16", "f16", "q8_0" or "q4_0". Throws Error(invalid_input) listing them.
 io::StoredType gguf_type_from_name(std::string_view name);
 
+// The most that such a file takes beside the bytes of its tensors: its header, and what aligns each
+// tensor. Whatever the types of the tensors are.
+int64_t gguf_overhead_bytes(const ModelSpec& spec, const GgufOptions& options,
+                            const io::GgufMetadata& tokenizer);
+
 // Writes the file, whole or not at all, streaming: besides what `source` holds, memory is bounded
 // by 64 MiB and the largest projection of queries. `tokenizer` holds the keys of the tokenizer, as
 // text::write_gguf_tokenizer fills them, and what else is to stand behind the model's own keys.
