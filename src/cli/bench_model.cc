@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,6 +36,7 @@ struct Row {
   std::optional<model::ExpertCacheStatistics> experts = {};
   int64_t disk_bytes = 0;  // that came from the disk and not from the system's cache
 
+  double all_seconds() const { return std::accumulate(seconds.begin(), seconds.end(), 0.0); }
   double rate() const { return static_cast<double>(tokens) / median_of(seconds); }
   double limit() const { return static_cast<double>(tokens) / least_seconds; }
   // Bytes of experts read in one repetition.
@@ -45,6 +47,11 @@ struct Row {
   // Reading what the cache lacked takes that long at least, if the system has none of it.
   double share_of_disk(const DiskSpeed& disk) const {
     return read_bytes() / disk.bytes_per_second / median_of(seconds);
+  }
+  // What came from the disk while anything was being read.
+  double reading_rate() const {
+    return experts->read_seconds > 0.0 ? static_cast<double>(disk_bytes) / experts->read_seconds
+                                       : 0.0;
   }
 };
 
@@ -134,21 +141,29 @@ io::JsonValue as_json(const Row& row, const std::optional<DiskSpeed>& disk) {
     json.set("experts", experts_json(*row.experts))
         .set("read_bytes_per_repetition", row.read_bytes())
         .set("disk_bytes", row.disk_bytes)
-        .set("share_of_disk", row.share_of_disk(*disk));
+        .set("share_of_disk", row.share_of_disk(*disk))
+        .set("share_of_disk_while_reading", row.reading_rate() / disk->bytes_per_second);
   }
   return json;
 }
 
 void print_experts(const Row& row, const DiskSpeed& disk) {
   const model::ExpertCacheStatistics& experts = *row.experts;
+  const auto share = [](double part, double whole) { return 100.0 * part / std::max(1.0, whole); };
   print(
       "{:>10} {:.1f} % of {} uses in memory; {} read a repetition, {}/s over the whole test: "
       "{:.1f} % of the disk; the system's cache had {:.0f} %\n",
-      "experts:", 100.0 * static_cast<double>(experts.hits) / static_cast<double>(experts.uses),
+      "experts:", share(static_cast<double>(experts.hits), static_cast<double>(experts.uses)),
       grouped(experts.uses), human_bytes(row.read_bytes()),
       human_bytes(row.read_bytes() / median_of(row.seconds)), 100 * row.share_of_disk(disk),
-      100.0 * std::max(0.0, 1.0 - static_cast<double>(row.disk_bytes) /
-                                      std::max(1.0, static_cast<double>(experts.read_bytes))));
+      std::max(0.0, 100.0 - share(static_cast<double>(row.disk_bytes),
+                                  static_cast<double>(experts.read_bytes))));
+  print(
+      "{:>10} {}/s from the disk in the {:.0f} % of the time in which it was read: {:.1f} % of it; "
+      "{:.0f} % waited for experts\n",
+      "", human_bytes(row.reading_rate()), 100.0 * experts.read_seconds / row.all_seconds(),
+      share(row.reading_rate(), disk.bytes_per_second),
+      100.0 * experts.load_seconds / row.all_seconds());
 }
 
 void print_disk(const DiskSpeed& disk, const model::ExpertCacheStatistics& experts) {

@@ -29,7 +29,7 @@ struct Options {
   std::string a;
   std::string b;
   std::string text;
-  ModelOptions load;  // of B; A is taken as stored
+  ModelOptions load;  // of B; A is taken as stored, in the same arithmetic and memory
   eval::DivergenceOptions window;
   bool json = false;
   RuntimeOptions runtime;
@@ -106,7 +106,8 @@ void run(const Options& options) {
   const std::vector<int32_t> tokens = common_tokens(a, b, text);
   Runtime runtime(options.runtime);
   Context& ctx = runtime.context();
-  const model::LoadedModel first = load(ctx, a, {.dtype = options.load.dtype});
+  const model::LoadedModel first =
+      load(ctx, a, {.dtype = options.load.dtype, .memory = options.load.memory});
   const model::LoadedModel second = load(ctx, b, options.load);
   const auto total = static_cast<int64_t>(tokens.size());
   ProgressBar bar("divergence", "tokens", total);
@@ -142,6 +143,13 @@ void setup_divergence(CLI::App& app) {
                  "Tokens that each window scores; 0 takes half the context")
       ->type_name("N");
   add_model_options(app, options->load);
+  app.get_option("--memory")
+      ->description(
+          "The most memory that the weights of each of the two may take, as 6G: of a larger model, "
+          "experts are read from the file when they are needed");
+  for (const char* name : {"--weights", "--active-experts", "--expert-threshold"}) {
+    app.get_option(name)->group("Of B");
+  }
   add_fields(app, options->runtime, "Machine");
   add_json_flag(app, options->json);
   add_examples(app,

@@ -34,11 +34,13 @@ void report_experts(const model::LoadedModel& loaded) {
                            100 * share(statistics.right_guesses, statistics.guesses));
   }
   print_error(fmt::format(
-      "experts: {} of {} in memory ({}), {:.1f} % of {} uses found there, {} read at {}/s ({})",
+      "experts: {} of {} in memory ({}), {:.1f} % of {} uses found there, {} read at {}/s, {:.1f} "
+      "s "
+      "waited for them ({})",
       statistics.slots, statistics.experts, human_bytes(static_cast<double>(statistics.bytes)),
       100 * share(statistics.hits, statistics.uses), grouped(statistics.uses),
       human_bytes(static_cast<double>(statistics.read_bytes)), human_bytes(read_rate(statistics)),
-      guesses));
+      statistics.load_seconds, guesses));
 }
 
 io::JsonValue experts_json(const model::ExpertCacheStatistics& statistics) {
@@ -46,11 +48,13 @@ io::JsonValue experts_json(const model::ExpertCacheStatistics& statistics) {
   json.set("experts", statistics.experts)
       .set("slots", statistics.slots)
       .set("slot_bytes", statistics.bytes)
+      .set("page_bytes", statistics.page_bytes)
       .set("uses", statistics.uses)
       .set("hits", statistics.hits)
       .set("hit_rate", share(statistics.hits, statistics.uses))
       .set("read_bytes", statistics.read_bytes)
       .set("read_seconds", statistics.read_seconds)
+      .set("load_seconds", statistics.load_seconds)
       .set("read_bytes_per_second", read_rate(statistics))
       .set("guesses", statistics.guesses)
       .set("right_guesses", statistics.right_guesses)

@@ -12,8 +12,9 @@ namespace cadre::cli {
 
 // A line to standard error, for a model whose experts are not all in memory.
 void report_experts(const model::LoadedModel& loaded);
-// {"experts", "slots", "slot_bytes", "uses", "hits", "hit_rate", "read_bytes", "read_seconds",
-// "read_bytes_per_second", "guesses", "right_guesses", "guessing"}
+// {"experts", "slots", "slot_bytes", "page_bytes", "uses", "hits", "hit_rate", "read_bytes",
+// "read_seconds", "load_seconds", "read_bytes_per_second", "guesses", "right_guesses",
+// "guessed_misses", "guessing"}: fields of model::ExpertCacheStatistics
 io::JsonValue experts_json(const model::ExpertCacheStatistics& statistics);
 
 // The disk under a stored model: its largest file is read. With `drop_cache` none of its files is

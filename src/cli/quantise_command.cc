@@ -46,6 +46,7 @@ struct Options {
   std::string calibrate;
   int64_t calibrate_tokens = 131072;
   quant::CalibrationOptions calibration;
+  int64_t memory = 0;  // that weights may take while calibrating; 0 is no limit
   std::string importance;
   std::string save_importance;
   bool force = false;
@@ -73,16 +74,26 @@ void check_options(const Options& options) {
   if (options.calibrate.empty() && !options.save_importance.empty()) {
     fail(ErrorKind::invalid_input, "--save-importance: expected --calibrate with it");
   }
+  if (options.calibrate.empty() && options.memory != 0) {
+    fail(ErrorKind::invalid_input, "--memory: expected --calibrate with it");
+  }
   if (options.calibrate_tokens < 1) {
     fail(ErrorKind::invalid_input, "--calibrate-tokens {}: expected at least 1",
          options.calibrate_tokens);
   }
 }
 
-// "4.5bpw", or a size as parse_bytes reads it.
-int64_t budget_of(const std::string& target, int64_t weights) {
+// "4.5bpw" of the tensors, or a size of the file as parse_bytes reads it.
+quant::SizeTarget target_of(const Options& options, const fs::path& place,
+                            const model::ModelSpec& spec,
+                            const std::vector<quant::OutputTensor>& tensors) {
+  const std::string& target = options.target;
   constexpr std::string_view kUnit = "bpw";
-  if (!target.ends_with(kUnit)) return parse_bytes(target);
+  if (!target.ends_with(kUnit)) {
+    return {.bytes = parse_bytes(target), .overhead = gguf_overhead(place, spec, tensors)};
+  }
+  int64_t weights = 0;
+  for (const quant::OutputTensor& tensor : tensors) weights += tensor.shape.elements();
   const std::string number = target.substr(0, target.size() - kUnit.size());
   char* end = nullptr;
   const double bits = std::strtod(number.c_str(), &end);
@@ -90,10 +101,20 @@ int64_t budget_of(const std::string& target, int64_t weights) {
     fail(ErrorKind::invalid_input, "--target {}: expected bits a weight such as 4.5bpw, or a size",
          target);
   }
-  return static_cast<int64_t>(std::floor(bits * static_cast<double>(weights) / 8.0));
+  return {.bytes = static_cast<int64_t>(std::floor(bits * static_cast<double>(weights) / 8.0))};
 }
 
-// The model reads the text; it is gone again afterwards.
+// Of a file, or of all files of a folder.
+int64_t bytes_on_disk(const fs::path& place) {
+  if (fs::is_regular_file(place)) return static_cast<int64_t>(fs::file_size(place));
+  int64_t bytes = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(place)) {
+    if (entry.is_regular_file()) bytes += static_cast<int64_t>(entry.file_size());
+  }
+  return bytes;
+}
+
+// The model reads the text, in full precision; it is gone again afterwards.
 quant::Importance calibrated(Context& ctx, const Options& options, const fs::path& place,
                              const model::ModelSpec& spec) {
   const std::string text =
@@ -103,7 +124,10 @@ quant::Importance calibrated(Context& ctx, const Options& options, const fs::pat
     tokens.resize(static_cast<size_t>(options.calibrate_tokens));
   }
   const model::LoadedModel loaded =
-      model::load_model(ctx, place, model::natural_compute(place, spec));
+      model::load_model(ctx, place,
+                        model::LoadOptions{.compute = model::natural_compute(place, spec),
+                                           .format = model::WeightFormat::dense,
+                                           .memory_bytes = options.memory});
   ProgressBar bar("calibrating", "tokens", static_cast<int64_t>(tokens.size()));
   bar.stops_on_signals();
   quant::Importance importance = quant::calibrate(ctx, *loaded.decoder, tokens, options.calibration,
@@ -130,8 +154,8 @@ quant::Importance importance_for(Context& ctx, const Options& options, const fs:
 
 // The types of all tensors; the format that the file is named after.
 io::StoredType choose(Context& ctx, const Options& options, const model::Weights& weights,
-                      const quant::Importance& importance, int64_t num_layers,
-                      std::vector<quant::OutputTensor>& tensors) {
+                      const quant::Importance& importance, const fs::path& place,
+                      const model::ModelSpec& spec, std::vector<quant::OutputTensor>& tensors) {
   if (!options.format.empty()) {
     const io::StoredType format = quant::format_from_name(options.format);
     quant::apply_format(format, options.pure, tensors);
@@ -139,12 +163,10 @@ io::StoredType choose(Context& ctx, const Options& options, const model::Weights
     return format;
   }
   const std::vector<bool> fixed = quant::apply_patterns(options.tensors, tensors);
-  int64_t elements = 0;
-  for (const quant::OutputTensor& tensor : tensors) elements += tensor.shape.elements();
+  const quant::SizeTarget target = target_of(options, place, spec, tensors);
   ProgressBar bar("measuring", "tensors", static_cast<int64_t>(tensors.size()));
   bar.stops_on_signals();
-  quant::choose_types(ctx, weights, importance, fixed, num_layers,
-                      budget_of(options.target, elements), tensors,
+  quant::choose_types(ctx, weights, importance, fixed, spec.num_layers(), target, tensors,
                       [&](int64_t done) { bar.update(done); });
   bar.finish();
   std::vector<std::pair<int64_t, io::StoredType>> bytes;
@@ -179,7 +201,7 @@ void run(const Options& options) {
   const QuantiseSource source = {place, spec, *weights, importance};
   io::StoredType format;
   if (!to_hf) {
-    format = choose(ctx, options, *weights, importance, spec.num_layers(), report.tensors);
+    format = choose(ctx, options, *weights, importance, place, spec, report.tensors);
   }
   int64_t elements = 0;
   for (const quant::OutputTensor& tensor : report.tensors) {
@@ -206,6 +228,7 @@ void run(const Options& options) {
   }
   output.commit();
   report.output = output.place().string();
+  report.file_bytes = bytes_on_disk(output.place());
   report.coverage = importance.coverage();
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   warn_of_unreached(report.coverage);
@@ -235,8 +258,8 @@ void setup_quantise(CLI::App& app) {
       ->type_name("FORMAT");
   app.add_option(
          "--target", options->target,
-         "Instead: a size, as 4.5bpw (bits a weight) or 3.8GB; formats are chosen tensor by "
-         "tensor so that least is lost")
+         "Instead: a size, as 4.5bpw (bits a weight) or 3.8GB (the whole file); formats are chosen "
+         "tensor by tensor so that least is lost")
       ->type_name("SIZE");
   app.add_option("--tensor", options->tensors,
                  "Tensors of this format whatever else is said, as 'blk.*.attn_v.weight=q8_0'; may "
@@ -258,6 +281,12 @@ void setup_quantise(CLI::App& app) {
       ->type_name("N")
       ->capture_default_str()
       ->group(group);
+  app.add_option("--memory", options->memory,
+                 "The most memory that weights may take while the model reads, as 6G: of a larger "
+                 "one, experts are read from the file when they are needed")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
+      ->group(group);
   app.add_option("--context", options->calibration.context,
                  "Tokens of a window; 0 takes the model's context, at most 2048")
       ->type_name("N")
@@ -275,6 +304,7 @@ void setup_quantise(CLI::App& app) {
   add_examples(
       app,
       "  cadre quantise olmoe/ olmoe-q4_k.gguf --format q4_k --calibrate wiki.txt\n"
+      "  cadre quantise mixtral/ m.gguf --format q4_k --calibrate wiki.txt --memory 12G\n"
       "  cadre quantise olmoe/ olmoe.gguf --target 4.5bpw --importance olmoe.imatrix\n"
       "  cadre quantise olmoe/ olmoe-int4/ --format int4 --group 128\n"
       "  cadre quantise mixtral/ m.gguf --format q5_k --tensor 'blk.*.attn_v.weight=q8_0'");

@@ -29,17 +29,27 @@ class Bar {
   ProgressBar bar_{"quantising", "bytes", 0};
 };
 
+std::string name_of(const fs::path& place) {
+  return fs::absolute(place).lexically_normal().filename().string();
+}
+
 }  // namespace
+
+int64_t gguf_overhead(const fs::path& place, const model::ModelSpec& spec,
+                      const std::vector<quant::OutputTensor>& tensors) {
+  io::GgufMetadata tokenizer;
+  text::write_gguf_tokenizer(place, spec.vocab_size, tokenizer);
+  return quant::gguf_overhead_bytes(spec, tensors, name_of(place), tokenizer);
+}
 
 void write_quantised_gguf(Context& ctx, const fs::path& output, const QuantiseSource& source,
                           const std::vector<quant::OutputTensor>& tensors,
                           const io::StoredType& format) {
   io::GgufMetadata tokenizer;
   text::write_gguf_tokenizer(source.place, source.spec.vocab_size, tokenizer);
-  const std::string name = fs::absolute(source.place).lexically_normal().filename().string();
   Bar bar;
   quant::write_gguf(ctx, output, source.weights, source.spec, tensors, format, source.importance,
-                    name, tokenizer, std::ref(bar));
+                    name_of(source.place), tokenizer, std::ref(bar));
   text::expect_same_gguf_tokenizer(source.place, *io::GgufFile::open(output));
 }
 

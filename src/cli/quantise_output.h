@@ -18,6 +18,10 @@ struct QuantiseSource {
   const quant::Importance& importance;
 };
 
+// The most that a GGUF file of these tensors takes beside them.
+int64_t gguf_overhead(const std::filesystem::path& place, const model::ModelSpec& spec,
+                      const std::vector<quant::OutputTensor>& tensors);
+
 // The model, its tokenizer and its name as a GGUF file.
 void write_quantised_gguf(Context& ctx, const std::filesystem::path& output,
                           const QuantiseSource& source,

@@ -72,8 +72,9 @@ void print_summary(const QuantiseReport& report) {
           human_bytes(static_cast<double>(sum.bytes)), grouped(sum.elements),
           100.0 * sum.error.relative(), sum.formats());
   }
-  print("{}: {}, {} tensors, {}, {:.3f} bits a weight, in {}; read back and measured\n",
-        report.output, report.format, grouped(static_cast<int64_t>(report.tensors.size())),
+  print("{}: {}, {} bytes, {} tensors of {}, {:.3f} bits a weight, in {}; read back and measured\n",
+        report.output, report.format, grouped(report.file_bytes),
+        grouped(static_cast<int64_t>(report.tensors.size())),
         human_bytes(static_cast<double>(report.bytes)), report.bits_per_weight,
         human_duration(report.seconds));
 }
@@ -127,6 +128,7 @@ io::JsonValue as_json(const QuantiseReport& report) {
   json.set("output", report.output)
       .set("format", report.format)
       .set("bytes", report.bytes)
+      .set("file_bytes", report.file_bytes)
       .set("bits_per_weight", report.bits_per_weight)
       .set("seconds", report.seconds)
       .set("parameters_without_importance", report.unknown)

@@ -19,8 +19,9 @@ struct QuantiseReport {
   std::vector<quant::OutputTensor> tensors;
   std::vector<quant::RoundingError> errors;  // of each parameter
   std::vector<quant::ExpertCoverage> coverage;
-  int64_t unknown = 0;  // rounded parameters without importance
-  int64_t bytes = 0;    // of all tensors
+  int64_t unknown = 0;     // rounded parameters without importance
+  int64_t bytes = 0;       // of all tensors
+  int64_t file_bytes = 0;  // of all that was written, headers and tokenizer included
   double bits_per_weight = 0.0;
   double seconds = 0.0;
 };

@@ -4,11 +4,18 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 
 #include "core/base/pages.h"
+#include "core/kernels/quantise.h"
 
 namespace cadre::model {
 namespace {
+
+// Misses of so many bytes in the file are a batch.
+constexpr int64_t kBatchBytes = 4 << 20;
+// Pages on their way that keep a disk busy.
+constexpr int64_t kPageBytes = 32 << 20;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -36,8 +43,8 @@ std::vector<int64_t> share_out(const std::vector<int64_t>& experts,
 
 }  // namespace
 
-// Hits first, in one batch; then misses, the least used first, so that those that follow push them
-// out before anything better.
+// Hits first, in one batch, while pages of misses are on their way; then those in small batches,
+// the least used first, so that those that follow push them out before anything better.
 class ExpertCache::LayerVisit final : public ops::ExpertStore::Visit {
  public:
   LayerVisit(ExpertCache& cache, Layer& layer) : cache_(cache), layer_(layer) {
@@ -58,6 +65,7 @@ class ExpertCache::LayerVisit final : public ops::ExpertStore::Visit {
       (layer_.slots.slot_of(e) >= 0 ? order_ : misses_).push_back(e);
     }
     hits_ = static_cast<int64_t>(order_.size());
+    cache_.reader_->expect({});  // now it is known
     if (!misses_.empty()) order_misses();
     {
       std::lock_guard lock(cache_.mutex_);
@@ -67,46 +75,60 @@ class ExpertCache::LayerVisit final : public ops::ExpertStore::Visit {
     lock_ = std::move(own);
   }
 
-  void end() override { lock_.unlock(); }
+  void end() override {
+    pages_.clear();
+    lock_.unlock();
+  }
 
   std::span<const int64_t> order() const override { return order_; }
 
   std::optional<ops::ExpertStore::Batch> next(Context& ctx) override {
     const auto size = static_cast<int64_t>(order_.size());
     if (next_ == size) return std::nullopt;
-    Range experts = {next_, hits_};
-    if (next_ >= hits_) {
-      // A part of the slots, or every pass with many misses would throw out all that is of use.
-      const int64_t room = std::max<int64_t>(1, layer_.slots.num_slots() / 4);
-      experts = {next_, std::min(size, next_ + room)};
-      cache_.load(ctx, layer_,
-                  std::span(order_).subspan(static_cast<size_t>(next_),
-                                            static_cast<size_t>(experts.size())));
-    }
+    const Range experts = {next_, next_ < hits_ ? hits_ : load_misses(ctx)};
     next_ = experts.end;
-    // Of an earlier batch unless somebody still has that.
-    if (slots_.use_count() != 1) slots_ = std::make_shared<std::vector<int64_t>>();
-    slots_->clear();
-    slots_->reserve(order_.capacity());
+    // Of an earlier batch unless somebody still has them.
+    for (auto* list : {&slots_, &experts_}) {
+      if (list->use_count() != 1) *list = std::make_shared<std::vector<int64_t>>();
+      (*list)->clear();
+      (*list)->reserve(order_.capacity());
+    }
     for (int64_t i = experts.begin; i < experts.end; ++i) {
-      slots_->push_back(layer_.slots.slot_of(order_[static_cast<size_t>(i)]));
+      experts_->push_back(order_[static_cast<size_t>(i)]);
+      slots_->push_back(layer_.slots.slot_of(experts_->back()));
     }
     ops::ExpertStore::Batch batch = {experts, layer_.gate_up.stack, layer_.down.stack};
-    batch.gate_up.slots = slots_;
-    batch.down.slots = slots_;
+    for (ops::Weight* weight : {&batch.gate_up, &batch.down}) {
+      weight->slots = slots_;
+      weight->matrices = experts_;
+    }
     return batch;
   }
 
  private:
   void order_misses() {
     std::ranges::sort(misses_, {}, [&](int64_t e) { return std::pair(layer_.slots.use_of(e), e); });
-    std::vector<std::span<const std::byte>> wanted;
-    for (const int64_t e : misses_) {
-      const auto bytes = cache_.file_bytes(layer_, e);
-      wanted.insert(wanted.end(), bytes.begin(), bytes.end());
-    }
-    cache_.read_ahead_.need(std::move(wanted));
+    for (const int64_t e : misses_) pages_.push_back(cache_.ask(layer_, e));
     order_.insert(order_.end(), misses_.begin(), misses_.end());
+  }
+
+  // As many as are worth a product, so that the others are read while it is computed. They have a
+  // part of the slots, or every pass with many misses would throw out all that is of use. Returns
+  // the end of those that are there.
+  int64_t load_misses(Context& ctx) {
+    const int64_t room = std::max<int64_t>(1, layer_.slots.num_slots() / 4);
+    const int64_t end = std::min(std::ssize(order_), next_ + room);
+    int64_t bytes = 0, i = next_;
+    while (i < end && bytes < kBatchBytes) {
+      Pages& pages = pages_[static_cast<size_t>(i - hits_)];
+      bytes += pages.bytes();
+      cache_.load(
+          ctx, layer_, order_[static_cast<size_t>(i)],
+          std::span(order_).subspan(static_cast<size_t>(next_), static_cast<size_t>(i - next_)),
+          std::move(pages));
+      ++i;
+    }
+    return i;
   }
 
   ExpertCache& cache_;
@@ -114,7 +136,8 @@ class ExpertCache::LayerVisit final : public ops::ExpertStore::Visit {
   std::unique_lock<std::mutex> lock_;
   std::vector<int64_t> order_;
   std::vector<int64_t> misses_;
-  std::shared_ptr<std::vector<int64_t>> slots_;
+  std::vector<Pages> pages_;  // of the misses
+  std::shared_ptr<std::vector<int64_t>> slots_, experts_;
   int64_t hits_ = 0;
   int64_t next_ = 0;
 };
@@ -131,7 +154,7 @@ ExpertCache::ExpertCache(Context& ctx, const ModelSpec& spec,
     : weights_(std::move(weights)), drop_cache_(options.drop_cache) {
   const auto layers = static_cast<size_t>(spec.num_layers());
   std::vector<Part> gate_ups(layers), downs(layers);
-  std::vector<int64_t> experts(layers), expert_bytes(layers);
+  std::vector<int64_t> experts(layers), expert_bytes(layers), pages_of(layers);
   const std::vector<ParameterSpec>& parameters = weights_->parameters();
   int64_t layer = 0;
   for (size_t p = 0; p < parameters.size(); ++p) {
@@ -141,22 +164,24 @@ ExpertCache::ExpertCache(Context& ctx, const ModelSpec& spec,
     const auto l = static_cast<size_t>(layer);
     experts[l] = part.holding.matrices.count;
     expert_bytes[l] += matrix_bytes(part.holding);
+    pages_of[l] += page_bytes(part);
     (parameters[p].name.ends_with(".down") ? downs : gate_ups)[l] = std::move(part);
     if (first_layer_ < 0) first_layer_ = layer;
   }
-  int64_t largest = 0, least = 0;
-  for (size_t l = 0; l < layers; ++l) {
-    largest = std::max(largest, expert_bytes[l]);
-    least += expert_bytes[l];
-  }
-  const int64_t left = options.memory_bytes - dense_bytes - largest;
+  const int64_t pages = *std::ranges::max_element(pages_of);
+  const int64_t least = std::accumulate(expert_bytes.begin(), expert_bytes.end(), int64_t{0});
+  const int64_t left = options.memory_bytes - dense_bytes - pages;
   if (left < least) {
     fail(ErrorKind::invalid_input,
-         "a limit of {} bytes of memory: the weights that every token meets take {} and one expert "
-         "of each layer {}; expected at least {}",
-         options.memory_bytes, dense_bytes, least, dense_bytes + least + largest);
+         "a limit of {} bytes of memory: the weights that every token meets take {}, one expert of "
+         "each layer {} and pages of one on its way {}; expected at least {}",
+         options.memory_bytes, dense_bytes, least, pages, dense_bytes + least + pages);
   }
-  const std::vector<int64_t> slots = share_out(experts, expert_bytes, left);
+  // The next ones are read while one is packed and computed with.
+  const int64_t more = std::min(std::max(pages, kPageBytes - pages), (left - least) / 16);
+  const std::vector<int64_t> slots = share_out(experts, expert_bytes, left - more);
+  statistics_.page_bytes = pages + more;
+  reader_ = std::make_unique<PageReader>(pages + more);
   layers_.resize(layers);
   for (size_t l = 0; l < layers; ++l) {
     if (experts[l] == 0) continue;
@@ -177,6 +202,15 @@ ExpertCache::Part ExpertCache::make_part(const ModelSpec& spec, int64_t paramete
   Part part;
   part.parameter = parameter;
   part.holding = weight_holding(spec, *weights_, parameter, options);
+  const auto& packed = part.holding.packed;
+  if (packed && !part.holding.as_stored && !kernels::can_quantise(block_type(*packed))) {
+    fail(ErrorKind::invalid_input,
+         "{}: rounding to {} takes a search, too long for experts that are read again and again: "
+         "with a limit of memory expected weights in q8_0 or q4_0, as stored, or a file that "
+         "`cadre quantise --format {}` has written",
+         weights_->parameters()[static_cast<size_t>(parameter)].name, packed_format_name(*packed),
+         packed_format_name(*packed));
+  }
   return part;
 }
 
@@ -187,6 +221,7 @@ void ExpertCache::make_stack(Context& ctx, Part& part, int64_t slots) const {
   } else {
     part.stack.dense = ctx.empty({slots, rows, k}, part.holding.dense);
   }
+  part.stack.parameter = part.parameter;
   part.stack.slots =
       std::make_shared<const std::vector<int64_t>>(static_cast<size_t>(count), int64_t{-1});
 }
@@ -206,17 +241,34 @@ Range ExpertCache::elements_of(const Part& part, int64_t expert) const {
   return {expert * size, (expert + 1) * size};
 }
 
-std::vector<std::span<const std::byte>> ExpertCache::file_bytes(const Layer& layer,
+std::vector<std::span<const std::byte>> ExpertCache::file_bytes(const Part& part,
                                                                 int64_t expert) const {
-  std::vector<std::span<const std::byte>> all;
-  for (const Part* part : {&layer.gate_up, &layer.down}) {
-    const auto own = weights_->mapped(part->parameter, elements_of(*part, expert));
-    all.insert(all.end(), own.begin(), own.end());
-  }
-  return all;
+  return weights_->mapped(part.parameter, elements_of(part, expert));
 }
 
-void ExpertCache::read_into(Context& ctx, const Part& part, int64_t expert, int64_t slot) const {
+int64_t ExpertCache::page_bytes(const Part& part) const {
+  int64_t largest = 0;
+  for (int64_t e = 0; e < part.holding.matrices.count; ++e) {
+    int64_t bytes = 0;
+    for (const auto& span : file_bytes(part, e)) bytes += std::ssize(span);
+    largest = std::max(largest, bytes);
+  }
+  if (!weights_->is_made(part.parameter)) return largest;
+  const auto [count, rows, k] = part.holding.matrices;
+  if (const auto blocks = weights_->block_type(part.parameter)) {
+    return largest + block_bytes(*blocks, {rows, k});
+  }
+  return largest + rows * k * dtype_size(weights_->dtype(part.parameter));
+}
+
+ExpertCache::Pages ExpertCache::ask(const Layer& layer, int64_t expert) {
+  auto gate_up = reader_->need(file_bytes(layer.gate_up, expert));
+  return {std::move(gate_up), reader_->need(file_bytes(layer.down, expert))};
+}
+
+void ExpertCache::read_into(Context& ctx, const Part& part, int64_t expert, int64_t slot,
+                            std::unique_ptr<PageReader::Request> pages) const {
+  pages->wait();
   const Range elements = elements_of(part, expert);
   const int64_t rows = part.holding.matrices.rows;
   if (part.holding.as_stored) {
@@ -234,31 +286,27 @@ void ExpertCache::read_into(Context& ctx, const Part& part, int64_t expert, int6
                    part.stack.dense.slice(slot, slot + 1).raw());
   }
   if (drop_cache_) {
-    for (const auto& span : weights_->mapped(part.parameter, elements)) evict_pages(span);
+    for (const auto& span : file_bytes(part, expert)) evict_pages(span);
   }
-  weights_->release(part.parameter, elements);
+  if (weights_->is_made(part.parameter)) weights_->release(part.parameter, elements);
 }
 
-void ExpertCache::load(Context& ctx, Layer& layer, std::span<const int64_t> experts) {
+void ExpertCache::load(Context& ctx, Layer& layer, int64_t expert, std::span<const int64_t> kept,
+                       Pages pages) {
   const auto start = std::chrono::steady_clock::now();
-  int64_t bytes = 0;
-  for (size_t i = 0; i < experts.size(); ++i) {
-    const int64_t slot = layer.slots.place(experts[i], experts.first(i));
-    try {
-      read_into(ctx, layer.gate_up, experts[i], slot);
-      read_into(ctx, layer.down, experts[i], slot);
-    } catch (...) {
-      layer.slots.remove(experts[i]);
-      throw;
-    }
-    for (const auto& span : file_bytes(layer, experts[i])) {
-      bytes += static_cast<int64_t>(span.size());
-    }
+  const int64_t bytes = pages.bytes();
+  const int64_t slot = layer.slots.place(expert, kept);
+  try {
+    read_into(ctx, layer.gate_up, expert, slot, std::move(pages.gate_up));
+    read_into(ctx, layer.down, expert, slot, std::move(pages.down));
+  } catch (...) {
+    layer.slots.remove(expert);
+    throw;
   }
   const double seconds = seconds_since(start);
   std::lock_guard lock(mutex_);
   statistics_.read_bytes += bytes;
-  statistics_.read_seconds += seconds;
+  statistics_.load_seconds += seconds;
   trial_.add(seconds, bytes);
 }
 
@@ -279,7 +327,9 @@ bool ExpertCache::wants_guess(int64_t layer) {
     if (!trial_.on()) return false;
   }
   Layer& next = *layers_[static_cast<size_t>(layer)];
-  std::lock_guard lock(next.mutex);
+  // Whoever is in that layer may wait for pages behind those of this thread.
+  const std::unique_lock lock(next.mutex, std::try_to_lock);
+  if (!lock.owns_lock()) return false;
   if (next.slots.num_slots() == next.slots.num_experts()) return false;
   next.guess_begun = std::chrono::steady_clock::now();
   return true;
@@ -290,17 +340,20 @@ void ExpertCache::guess(int64_t layer, std::span<const int64_t> rows) {
   std::vector<std::span<const std::byte>> wanted;
   double seconds = 0.0;
   {
-    std::lock_guard lock(next.mutex);
+    const std::unique_lock lock(next.mutex, std::try_to_lock);
+    if (!lock.owns_lock()) return;
     seconds = seconds_since(next.guess_begun);
     next.guessed.assign(rows.size(), false);
     for (int64_t e = 0; e < next.slots.num_experts(); ++e) {
       if (rows[static_cast<size_t>(e)] == 0 || next.slots.slot_of(e) >= 0) continue;
       next.guessed[static_cast<size_t>(e)] = true;
-      const auto bytes = file_bytes(next, e);
-      wanted.insert(wanted.end(), bytes.begin(), bytes.end());
+      for (const Part* part : {&next.gate_up, &next.down}) {
+        const auto bytes = file_bytes(*part, e);
+        wanted.insert(wanted.end(), bytes.begin(), bytes.end());
+      }
     }
   }
-  read_ahead_.expect(std::move(wanted));
+  reader_->expect(wanted);
   std::lock_guard lock(mutex_);
   trial_.add(seconds, 0);
 }
@@ -325,6 +378,7 @@ ExpertCacheStatistics ExpertCache::statistics() const {
   std::lock_guard lock(mutex_);
   ExpertCacheStatistics result = statistics_;
   result.guessing = trial_.pays();
+  result.read_seconds = reader_->busy_seconds() - read_seconds_;
   return result;
 }
 
@@ -334,7 +388,9 @@ void ExpertCache::reset_statistics() {
   fresh.experts = statistics_.experts;
   fresh.slots = statistics_.slots;
   fresh.bytes = statistics_.bytes;
+  fresh.page_bytes = statistics_.page_bytes;
   statistics_ = fresh;
+  read_seconds_ = reader_->busy_seconds();
 }
 
 }  // namespace cadre::model

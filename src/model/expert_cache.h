@@ -13,7 +13,7 @@
 #include <mutex>
 #include <vector>
 
-#include "core/base/read_ahead.h"
+#include "core/base/page_reader.h"
 #include "core/ops/expert_store.h"
 #include "model/expert_slots.h"
 #include "model/guess_trial.h"
@@ -26,10 +26,12 @@ struct ExpertCacheStatistics {
   int64_t experts = 0;         // of all layers
   int64_t slots = 0;           // of them in memory at a time
   int64_t bytes = 0;           // of the slots
+  int64_t page_bytes = 0;      // at most, of pages on their way into slots
   int64_t uses = 0;            // an expert meets the tokens of a pass
   int64_t hits = 0;            // uses that found it in memory
   int64_t read_bytes = 0;      // as the file holds them
-  double read_seconds = 0.0;   // in which a pass waited for reading and packing
+  double read_seconds = 0.0;   // in which pages were being read, needed or guessed ones
+  double load_seconds = 0.0;   // in which a pass waited for reading and packing
   int64_t guesses = 0;         // experts not in memory that a guess named
   int64_t right_guesses = 0;   // of them those that were used next
   int64_t guessed_misses = 0;  // misses in passes that guessed
@@ -39,9 +41,11 @@ struct ExpertCacheStatistics {
 // Guarded by a mutex for each layer, so that several threads may run passes.
 class ExpertCache final : public ops::ExpertStore {
  public:
-  // Slots for what `options.memory_bytes` leaves beside `dense_bytes` and the pages of one expert
-  // on its way. Layers get equal shares of their experts, and at least one slot. Throws
-  // Error(invalid_input), naming what is needed, if there is no room for that. Context's kernels
+  // Slots for what `options.memory_bytes` leaves beside `dense_bytes` and the pages of experts on
+  // their way, as the file holds them, with what is made anew of them: of one at least, of more if
+  // they are a small part of what is left. Layers get equal shares of their experts, and at least
+  // one slot. Throws Error(invalid_input), naming what is needed, if there is no room for that, and
+  // for experts that would have to be rounded by search each time they are read. Context's kernels
   // and allocator must outlive it.
   ExpertCache(Context& ctx, const ModelSpec& spec, std::shared_ptr<const Weights> weights,
               const LoadOptions& options, int64_t dense_bytes);
@@ -75,24 +79,35 @@ class ExpertCache final : public ops::ExpertStore {
     std::chrono::steady_clock::time_point guess_begun;
     std::unique_ptr<LayerVisit> visit;  // the one that may be under way
   };
+  // Those of an expert, on their way.
+  struct Pages {
+    std::unique_ptr<PageReader::Request> gate_up, down;
+    int64_t bytes() const { return gate_up->bytes() + down->bytes(); }
+  };
 
   Part make_part(const ModelSpec& spec, int64_t parameter, const LoadOptions& options) const;
   void make_stack(Context& ctx, Part& part, int64_t slots) const;
   Range elements_of(const Part& part, int64_t expert) const;
-  std::vector<std::span<const std::byte>> file_bytes(const Layer& layer, int64_t expert) const;
-  // Reads the experts into slots, keeping `kept`.
-  void load(Context& ctx, Layer& layer, std::span<const int64_t> experts);
-  void read_into(Context& ctx, const Part& part, int64_t expert, int64_t slot) const;
+  std::vector<std::span<const std::byte>> file_bytes(const Part& part, int64_t expert) const;
+  // What the largest expert takes on its way: pages, and what is made anew of them.
+  int64_t page_bytes(const Part& part) const;
+  // Asks for an expert's pages, those of both parts.
+  Pages ask(const Layer& layer, int64_t expert);
+  // Reads an expert into a slot that none of `kept` has.
+  void load(Context& ctx, Layer& layer, int64_t expert, std::span<const int64_t> kept, Pages pages);
+  void read_into(Context& ctx, const Part& part, int64_t expert, int64_t slot,
+                 std::unique_ptr<PageReader::Request> pages) const;
   void judge_guess(Layer& layer, std::span<const int64_t> rows);
 
   std::shared_ptr<const Weights> weights_;
   bool drop_cache_;
   std::vector<std::unique_ptr<Layer>> layers_;  // null for dense ones
   int64_t first_layer_ = -1;                    // with experts
-  mutable std::mutex mutex_;                    // guards the two below
+  mutable std::mutex mutex_;                    // guards the three below
   ExpertCacheStatistics statistics_;
   GuessTrial trial_;
-  ReadAhead read_ahead_;  // last: it ends before what it reads goes
+  double read_seconds_ = 0.0;           // of the reader when statistics were reset
+  std::unique_ptr<PageReader> reader_;  // last: it ends before what it reads goes
 };
 
 }  // namespace cadre::model

@@ -138,6 +138,13 @@ DType compute_type(ParameterKind kind, DType compute) {
   return selective ? DType::f32 : compute;
 }
 
+MatrixShape matrix_shape(const ParameterSpec& parameter) {
+  const Shape& shape = parameter.shape;
+  const int64_t k = shape.rank() > 0 ? shape.dim(-1) : 1;
+  const int64_t rows = shape.rank() > 1 ? shape.dim(-2) : 1;
+  return {shape.rank() > 2 ? shape.dim(0) : 1, rows, k};
+}
+
 bool can_be_packed(const ParameterSpec& parameter) {
   switch (parameter.kind) {
     case ParameterKind::embedding:
@@ -182,6 +189,7 @@ Parameters::Parameters(Context& ctx, const ModelSpec& spec, DType compute,
       if (!weight.dense.defined()) weight.dense = ctx.empty(parameter.shape, type);
       CADRE_CHECK(weight.dense.shape() == parameter.shape && weight.dense.dtype() == type);
     }
+    weight.parameter = index;
     index_[parameter.name] = index;
     weights_.push_back(std::move(weight));
   }

@@ -61,8 +61,18 @@ std::vector<ParameterSpec> parameter_list(const ModelSpec& spec);
 // keeps the router and the norms in f32 whatever the compute type (Switch, arXiv:2101.03961).
 DType compute_type(ParameterKind kind, DType compute);
 
-// Whether a parameter may be held in few bits: the matrices that tokens are multiplied with, but
-// for those that selective precision keeps, and the taps of local filters, which are small.
+// A parameter as the matrices that it consists of: one for each expert, else one. A vector is one
+// row.
+struct MatrixShape {
+  int64_t count, rows, k;  // k is the innermost dimension
+
+  int64_t elements() const { return rows * k; }  // of one
+};
+MatrixShape matrix_shape(const ParameterSpec& parameter);
+
+// Whether a parameter may be held in few bits, in memory and in files: the matrices that tokens are
+// multiplied with, but for those that selective precision keeps, and the taps of local filters,
+// which are small.
 bool can_be_packed(const ParameterSpec& parameter);
 
 // The memory: one tensor, or packed matrix, for each entry of the list. Layers hold handles to the

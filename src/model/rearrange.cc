@@ -45,6 +45,12 @@ void move_lines(const Lines& lines, Range which) {
 
 }  // namespace
 
+int64_t stored_run(const AxisSwap& swap, int64_t ours) {
+  const int64_t r = ours % swap.rows;
+  const int64_t c = ours / swap.rows % swap.columns;
+  return (ours / (swap.rows * swap.columns) * swap.rows + r) * swap.columns + c;
+}
+
 void rearrange(Context& ctx, const std::byte* from, const AxisSwap& swap, Range range,
                int64_t element_bytes, std::byte* to) {
   if (range.begin >= range.end) return;

@@ -52,8 +52,10 @@ struct LoadOptions {
   DType compute = DType::bf16;
   WeightFormat format = WeightFormat::stored;
   PackedFormat packed = PackedFormat::q8_0;
-  // The most that weights may take; 0 is no limit. Of a model that needs more, experts are read
-  // when tokens meet them (expert_cache.h). Keys, values and activations are not counted.
+  // The most that weights may take, pages on their way into memory with them; 0 is no limit. Of a
+  // model that needs more, experts are read when tokens meet them (expert_cache.h). Keys, values
+  // and activations are not counted, nor values on their way to being rounded, at most 32 MiB of
+  // them.
   int64_t memory_bytes = 0;
   // Experts that were read leave the system's cache of files too, as they would if the machine had
   // no more memory than that: to measure what the disk gives.
@@ -80,7 +82,8 @@ struct LoadedModel {
   std::shared_ptr<ExpertCache> experts = nullptr;  // null if all of them are in memory
 };
 // Throws Error(invalid_input) for a limit of memory that the dense part and one expert of each
-// layer exceed, naming what they need.
+// layer exceed, naming what they need, and with a limit for experts that would have to be rounded
+// by search, again and again.
 LoadedModel load_model(Context& ctx, const std::filesystem::path& place,
                        const LoadOptions& options);
 // All dense, each parameter in one piece.

@@ -1,17 +1,6 @@
 #include "model/weight_holding.h"
 
 namespace cadre::model {
-namespace {
-
-// The matrices of a parameter and the size of each.
-WeightHolding::Matrices matrices_of(const ParameterSpec& parameter) {
-  const Shape& shape = parameter.shape;
-  const int64_t k = shape.dim(-1);
-  const int64_t rows = shape.rank() > 1 ? shape.dim(-2) : 1;
-  return {shape.elements() / (rows * k), rows, k};
-}
-
-}  // namespace
 
 bool is_packed(const ModelSpec& spec, const ParameterSpec& parameter, const LoadOptions& options) {
   if (options.format != WeightFormat::packed || !can_be_packed(parameter)) return false;
@@ -22,7 +11,7 @@ bool is_packed(const ModelSpec& spec, const ParameterSpec& parameter, const Load
 WeightHolding weight_holding(const ModelSpec& spec, const Weights& weights, int64_t p,
                              const LoadOptions& options) {
   const ParameterSpec& parameter = weights.parameters()[static_cast<size_t>(p)];
-  WeightHolding holding = {.matrices = matrices_of(parameter),
+  WeightHolding holding = {.matrices = matrix_shape(parameter),
                            .dense = compute_type(parameter.kind, options.compute),
                            .packed = std::nullopt};
   if (options.format == WeightFormat::dense || !can_be_packed(parameter)) return holding;

@@ -10,10 +10,7 @@
 namespace cadre::model {
 
 struct WeightHolding {
-  struct Matrices {
-    int64_t count, rows, k;  // k is the innermost dimension; a vector is one row
-  };
-  Matrices matrices;
+  MatrixShape matrices;
   DType dense;                         // the element type if it is dense
   std::optional<PackedFormat> packed;  // nothing: dense
   bool as_stored = false;              // the blocks are those of the file

@@ -5,19 +5,11 @@
 #include <unordered_set>
 #include <utility>
 
-#include "core/ops/blocks.h"
-#include "core/tensor/contents.h"
+#include "model/read_piece.h"
 #include "model/rearrange.h"
 
 namespace cadre::model {
 namespace {
-
-void cast(Context& ctx, const void* from, DType from_type, void* to, DType to_type,
-          int64_t elements) {
-  const kernels::CastArgs args = {from, from_type, to, to_type};
-  ctx.for_rows(elements, dtype_size(to_type),
-               [&](Range range) { ctx.kernels().cast(args, range); });
-}
 
 class FileWeights final : public Weights {
  public:
@@ -34,6 +26,7 @@ class FileWeights final : public Weights {
   std::optional<BlockType> block_type(int64_t parameter) const override;
   std::vector<ops::BlockRows> blocks(int64_t parameter, Range rows) const override;
   std::vector<std::span<const std::byte>> mapped(int64_t parameter, Range elements) const override;
+  bool is_made(int64_t parameter) const override;
   void release(int64_t parameter, Range elements) const override;
 
  private:
@@ -43,13 +36,6 @@ class FileWeights final : public Weights {
     const auto end = static_cast<size_t>(first_[static_cast<size_t>(parameter) + 1]);
     return std::span(parts_).subspan(begin, end - begin);
   }
-  // The tensor that holds a piece, and the blocks of one. What a source makes of several stored
-  // tensors must be as large as it says: pieces are cut from it by the shape alone.
-  Tensor whole(const FilePart& piece) const;
-  std::span<const std::byte> whole_blocks(const FilePart& piece) const;
-  void read_blocks(Context& ctx, const FilePart& piece, BlockType blocks, Range local, DType type,
-                   void* out) const;
-  void read_piece(Context& ctx, const FilePart& piece, Range local, DType type, void* out) const;
 
   std::shared_ptr<const io::TensorSource> source_;
   std::vector<ParameterSpec> parameters_;
@@ -94,65 +80,13 @@ int64_t FileWeights::stored_bytes() const {
   return bytes;
 }
 
-Tensor FileWeights::whole(const FilePart& piece) const {
-  const io::TensorInfo* info = source_->find(piece.name);
-  Tensor tensor = source_->tensor(piece.name);
-  CADRE_CHECK(tensor.shape() == info->shape && tensor.dtype() == info->dtype);
-  return tensor;
-}
-
-std::span<const std::byte> FileWeights::whole_blocks(const FilePart& piece) const {
-  const io::TensorInfo* info = source_->find(piece.name);
-  const std::span<const std::byte> blocks = source_->blocks(piece.name);
-  CADRE_CHECK(static_cast<int64_t>(blocks.size()) == block_bytes(*info->blocks, info->shape));
-  return blocks;
-}
-
-// Where elements move, all of the piece is needed: rows of a block may go far apart.
-void FileWeights::read_blocks(Context& ctx, const FilePart& piece, BlockType blocks, Range local,
-                              DType type, void* out) const {
-  const bool moves = !piece.swap.is_identity();
-  const Range needed = moves ? Range{0, piece.elements} : local;
-  const Range stored = {piece.file_offset + needed.begin, piece.file_offset + needed.end};
-  if (!moves) {
-    ops::dequantise(ctx, whole_blocks(piece), blocks, stored, type, out);
-    return;
-  }
-  const Tensor values = ctx.empty({piece.elements}, type);
-  ops::dequantise(ctx, whole_blocks(piece), blocks, stored, type, values.raw());
-  rearrange(ctx, bytes_of(values).data(), piece.swap, local, dtype_size(type),
-            static_cast<std::byte*>(out));
-}
-
-void FileWeights::read_piece(Context& ctx, const FilePart& piece, Range local, DType type,
-                             void* out) const {
-  if (const io::TensorInfo* info = source_->find(piece.name); info->blocks) {
-    read_blocks(ctx, piece, *info->blocks, local, type, out);
-    return;
-  }
-  const Tensor tensor = whole(piece);
-  const int64_t size = dtype_size(tensor.dtype());
-  const std::byte* from = bytes_of(tensor).data() + piece.file_offset * size;
-  if (piece.swap.is_identity()) {
-    cast(ctx, from + local.begin * size, tensor.dtype(), out, type, local.size());
-    return;
-  }
-  if (tensor.dtype() == type) {
-    rearrange(ctx, from, piece.swap, local, size, static_cast<std::byte*>(out));
-    return;
-  }
-  const Tensor moved = ctx.empty({local.size()}, tensor.dtype());
-  rearrange(ctx, from, piece.swap, local, size, static_cast<std::byte*>(moved.raw()));
-  cast(ctx, moved.raw(), moved.dtype(), out, type, local.size());
-}
-
 void FileWeights::read(Context& ctx, int64_t parameter, Range elements, DType type,
                        void* out) const {
   for (const FilePart& piece : pieces(parameter)) {
     const int64_t begin = std::max(elements.begin, piece.offset);
     const int64_t end = std::min(elements.end, piece.offset + piece.elements);
     if (begin >= end) continue;
-    read_piece(ctx, piece, {begin - piece.offset, end - piece.offset}, type,
+    read_piece(ctx, *source_, piece, {begin - piece.offset, end - piece.offset}, type,
                static_cast<std::byte*>(out) + (begin - elements.begin) * dtype_size(type));
   }
 }
@@ -161,10 +95,11 @@ Tensor FileWeights::view(int64_t parameter, Range elements, DType type) const {
   for (const FilePart& piece : pieces(parameter)) {
     const Range own = {piece.offset, piece.offset + piece.elements};
     if (elements.begin < own.begin || elements.end > own.end) continue;
-    if (!piece.swap.is_identity()) return {};
+    // What is made anew would be a second copy, which nobody gives back.
+    if (!piece.swap.is_identity() || source_->is_made(piece.name)) return {};
     const io::TensorInfo* info = source_->find(piece.name);
     if (info->blocks || info->dtype != type || info->shape.elements() == 0) return {};
-    const Tensor tensor = whole(piece);
+    const Tensor tensor = whole_tensor(*source_, piece.name);
     const int64_t begin = piece.file_offset + elements.begin - own.begin;
     return tensor.reshape({tensor.elements()}).slice(begin, begin + elements.size());
   }
@@ -215,14 +150,12 @@ std::vector<ops::BlockRows> FileWeights::blocks(int64_t parameter, Range rows) c
     const int64_t begin = std::max(rows.begin - piece.offset / width, int64_t{0});
     const int64_t end = std::min(rows.end - piece.offset / width, piece.elements / width);
     if (begin >= end) continue;
-    const std::byte* first = whole_blocks(piece).data() + piece.file_offset / width * row_bytes;
+    const std::byte* first =
+        whole_blocks(*source_, piece.name).data() + piece.file_offset / width * row_bytes;
     const AxisSwap swap = piece.swap.is_identity() ? AxisSwap{1, 1, 1, piece.elements} : piece.swap;
     const int64_t run = swap.width / width;
     for (int64_t row = begin; row < end;) {
-      const int64_t ours = row / run;  // of the runs: [outer, columns, rows]
-      const int64_t r = ours % swap.rows;
-      const int64_t c = ours / swap.rows % swap.columns;
-      const int64_t theirs = (ours / (swap.rows * swap.columns) * swap.rows + r) * swap.columns + c;
+      const int64_t theirs = stored_run(swap, row / run);
       const int64_t count = std::min(end - row, run - row % run);
       found.push_back({first + (theirs * run + row % run) * row_bytes, count, row_bytes});
       row += count;
@@ -253,6 +186,11 @@ std::vector<std::span<const std::byte>> FileWeights::mapped(int64_t parameter,
     spans.push_back(bytes.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
   }
   return spans;
+}
+
+bool FileWeights::is_made(int64_t parameter) const {
+  return std::ranges::any_of(pieces(parameter),
+                             [&](const FilePart& piece) { return source_->is_made(piece.name); });
 }
 
 void FileWeights::release(int64_t parameter, Range elements) const {

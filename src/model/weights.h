@@ -51,6 +51,9 @@ class Weights {
   // touch. Nothing if they are not on mapped pages.
   virtual std::vector<std::span<const std::byte>> mapped(int64_t parameter,
                                                          Range elements) const = 0;
+  // Whether reading makes tensors of the file anew, in memory that blocks() keeps until they are
+  // released, rather than looking at mapped pages alone.
+  virtual bool is_made(int64_t parameter) const = 0;
   // Gives back the memory of mapped pages that hold these elements; reading them again is allowed.
   virtual void release(int64_t parameter, Range elements) const = 0;
 };

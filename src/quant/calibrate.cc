@@ -1,8 +1,6 @@
 #include "quant/calibrate.h"
 
 #include <algorithm>
-#include <unordered_map>
-#include <vector>
 
 #include "core/ops/linear_observer.h"
 
@@ -26,43 +24,34 @@ void add_squares(const T* x, int64_t width, Range rows, Range columns, double* s
 
 class SquareSums final : public LinearObserver {
  public:
-  SquareSums(Context& ctx, const model::Parameters& parameters, Importance& importance)
-      : ctx_(ctx), importance_(importance) {
-    for (int64_t p = 0; p < parameters.size(); ++p) {
-      const model::ParameterSpec& spec = parameters.specs()[static_cast<size_t>(p)];
-      if (can_round(spec)) by_place_.emplace(parameters.tensor(p).raw(), p);
-    }
-  }
+  SquareSums(Context& ctx, Importance& importance) : ctx_(ctx), importance_(importance) {}
 
-  void saw(const Tensor& weight, const Tensor& x, std::span<const int64_t> offsets) override {
-    const auto found = by_place_.find(weight.raw());
-    if (found != by_place_.end()) add(found->second, x, offsets);
-  }
-
-  void add(int64_t parameter, const Tensor& x, std::span<const int64_t> offsets) {
+  void saw(int64_t parameter, std::span<const int64_t> matrices, const Tensor& x,
+           std::span<const int64_t> offsets) override {
+    const model::ParameterSpec& spec = importance_.parameters()[static_cast<size_t>(parameter)];
+    if (!model::can_be_packed(spec)) return;
+    const model::MatrixShape shape = model::matrix_shape(spec);
     InputStatistics& statistics = importance_.of(parameter);
-    const auto matrices = static_cast<int64_t>(offsets.size()) - 1;
-    const int64_t width = x.dim(1);
     if (statistics.matrices == 0) {
-      statistics.matrices = matrices;
-      statistics.columns = width;
-      statistics.squares.assign(static_cast<size_t>(matrices * width), 0.0);
-      statistics.tokens.assign(static_cast<size_t>(matrices), 0.0);
+      statistics.matrices = shape.count;
+      statistics.columns = shape.k;
+      statistics.squares.assign(static_cast<size_t>(shape.count * shape.k), 0.0);
+      statistics.tokens.assign(static_cast<size_t>(shape.count), 0.0);
     }
-    CADRE_CHECK(statistics.matrices == matrices && statistics.columns == width);
-    for (int64_t e = 0; e < matrices; ++e) {
-      const auto i = static_cast<size_t>(e);
-      statistics.tokens[i] += static_cast<double>(offsets[i + 1] - offsets[i]);
+    CADRE_CHECK(x.dim(1) == shape.k && offsets.size() == matrices.size() + 1);
+    for (size_t g = 0; g < matrices.size(); ++g) {
+      CADRE_CHECK(0 <= matrices[g] && matrices[g] < shape.count);
+      statistics.tokens[static_cast<size_t>(matrices[g])] +=
+          static_cast<double>(offsets[g + 1] - offsets[g]);
     }
-    ctx_.for_blocks(width, kColumnsAtATime, [&](Range columns) {
-      for (int64_t e = 0; e < matrices; ++e) {
-        const auto i = static_cast<size_t>(e);
-        const Range rows = {offsets[i], offsets[i + 1]};
-        double* sums = statistics.squares.data() + e * width;
+    ctx_.for_blocks(shape.k, kColumnsAtATime, [&](Range columns) {
+      for (size_t g = 0; g < matrices.size(); ++g) {
+        const Range rows = {offsets[g], offsets[g + 1]};
+        double* sums = statistics.squares.data() + matrices[g] * shape.k;
         if (x.dtype() == DType::f32) {
-          add_squares(x.data<float>(), width, rows, columns, sums);
+          add_squares(x.data<float>(), shape.k, rows, columns, sums);
         } else {
-          add_squares(x.data<bf16>(), width, rows, columns, sums);
+          add_squares(x.data<bf16>(), shape.k, rows, columns, sums);
         }
       }
     });
@@ -71,8 +60,24 @@ class SquareSums final : public LinearObserver {
  private:
   Context& ctx_;
   Importance& importance_;
-  std::unordered_map<const void*, int64_t> by_place_;
 };
+
+// Rows of an embedding are picked, not multiplied.
+bool is_multiplied(const model::ParameterSpec& parameter) {
+  return model::can_be_packed(parameter) && parameter.kind != model::ParameterKind::embedding;
+}
+
+void expect_observable(const model::Parameters& parameters) {
+  for (int64_t p = 0; p < parameters.size(); ++p) {
+    const model::ParameterSpec& spec = parameters.specs()[static_cast<size_t>(p)];
+    const ops::Weight& weight = parameters.weight(p);
+    if (!is_multiplied(spec) || !weight.packed.defined()) continue;
+    fail(ErrorKind::unsupported,
+         "{}: its inputs cannot be observed, for it is in few bits already ({}), expected dense "
+         "weights",
+         spec.name, packed_format_name(weight.packed.format));
+  }
+}
 
 // Sets the observer while it lives.
 class Observing {
@@ -101,8 +106,9 @@ Importance calibrate(Context& ctx, const model::Decoder& decoder, std::span<cons
   }
   if (count == 0) fail(ErrorKind::invalid_input, "the calibration text has no tokens");
   const model::Parameters& parameters = decoder.parameters();
+  expect_observable(parameters);
   Importance importance(parameters.specs());
-  SquareSums sums(ctx, parameters, importance);
+  SquareSums sums(ctx, importance);
   const int64_t head = parameters.index_of(spec.tied_embeddings ? "embedding" : "head");
   const Observing observing(ctx, sums);
   for (int64_t begin = 0; begin < count; begin += context) {
@@ -112,17 +118,15 @@ Importance calibrate(Context& ctx, const model::Decoder& decoder, std::span<cons
         model::packed_input({tokens.begin() + begin, tokens.begin() + end}, std::span(&start, 1));
     const Tensor hidden = decoder.hidden(ctx, input, nullptr);
     const int64_t rows[] = {0, hidden.dim(0)};
+    const int64_t matrix[] = {0};
     // What the head would read; its logits are of no interest.
-    sums.add(head, hidden, rows);
+    sums.saw(head, matrix, hidden, rows);
     if (progress) progress(end);
   }
   for (int64_t p = 0; p < parameters.size(); ++p) {
-    const model::ParameterSpec& parameter = parameters.specs()[static_cast<size_t>(p)];
     for (double& sum : importance.of(p).squares) sum = static_cast<float>(sum);
-    const bool looked_up = parameter.kind == model::ParameterKind::embedding;
-    if (!can_round(parameter) || looked_up || importance.of(p).matrices > 0) continue;
-    fail(ErrorKind::unsupported, "{}: its inputs cannot be observed, for it is in few bits already",
-         parameter.name);
+    CADRE_CHECK(!is_multiplied(parameters.specs()[static_cast<size_t>(p)]) ||
+                importance.of(p).matrices > 0);
   }
   return importance;
 }

@@ -18,8 +18,10 @@ struct CalibrationOptions {
 // order of the tokens, so they do not depend on the number of threads; in the end they are rounded
 // to f32, as files keep them. An embedding is not given inputs unless it is the head as well: rows
 // that tokens pick have no columns that matter more. `progress` (may be empty) gets the tokens
-// done. Throws Error(invalid_input) without tokens or for a context outside the model's, and
-// Error(unsupported) for weights that are in few bits already.
+// done. Where the weights lie does not matter, in memory, in mapped files or some experts at a time
+// (model/expert_cache.h): the sums are the same. Throws Error(invalid_input) without tokens or for
+// a context outside the model's, and Error(unsupported), naming the parameter, for weights that are
+// held in few bits.
 Importance calibrate(Context& ctx, const model::Decoder& decoder, std::span<const int32_t> tokens,
                      const CalibrationOptions& options,
                      const std::function<void(int64_t)>& progress);

@@ -57,8 +57,7 @@ std::vector<float> Importance::columns(int64_t parameter, int64_t matrix) const 
 }
 
 std::vector<double> Importance::shares(int64_t parameter) const {
-  const Shape& shape = parameters_[static_cast<size_t>(parameter)].shape;
-  const int64_t matrices = shape.rank() == 3 ? shape.dim(0) : 1;
+  const int64_t matrices = model::matrix_shape(parameters_[static_cast<size_t>(parameter)]).count;
   std::vector<double> shares(static_cast<size_t>(matrices), 1.0);
   if (knows(parameter)) {
     for (size_t e = 0; e < shares.size(); ++e) shares[e] = of(parameter).tokens[e] + kPriorTokens;
@@ -79,21 +78,6 @@ std::vector<ExpertCoverage> Importance::coverage() const {
     layers.push_back({layer, statistics_[p].tokens});
   }
   return layers;
-}
-
-bool can_round(const model::ParameterSpec& parameter) {
-  switch (parameter.kind) {
-    case model::ParameterKind::embedding:
-    case model::ParameterKind::head:
-    case model::ParameterKind::expert:
-      return true;
-    case model::ParameterKind::projection:
-      // A filter is a convolution: its columns are taps of one token and the one before.
-      return parameter.shape.rank() == 2 && parameter.shape.dim(0) > 1 &&
-             parameter.name.find(".filter.") == std::string::npos;
-    default:
-      return false;
-  }
 }
 
 }  // namespace cadre::quant

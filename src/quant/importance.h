@@ -66,8 +66,4 @@ class Importance {
   std::vector<InputStatistics> statistics_;
 };
 
-// Whether a parameter is a matrix, or a stack of them, that may be rounded. Routers, norms and
-// biases are not, nor what is applied otherwise than as x W^T.
-bool can_round(const model::ParameterSpec& parameter);
-
 }  // namespace cadre::quant

@@ -19,13 +19,11 @@ class MatrixImportance {
   MatrixImportance(const Importance& importance, int64_t parameter)
       : importance_(importance),
         parameter_(parameter),
-        shape_(importance.parameters()[static_cast<size_t>(parameter)].shape),
+        shape_(model::matrix_shape(importance.parameters()[static_cast<size_t>(parameter)])),
         shares_(importance.shares(parameter)) {}
 
-  int64_t width() const { return shape_.rank() == 0 ? 1 : shape_.dim(-1); }
-  int64_t matrix_of(int64_t element) const {
-    return element / (shape_.elements() / static_cast<int64_t>(shares_.size()));
-  }
+  int64_t width() const { return shape_.k; }
+  int64_t matrix_of(int64_t element) const { return element / shape_.elements(); }
   std::span<const float> columns(int64_t matrix) {
     if (matrix != matrix_) columns_ = importance_.columns(parameter_, matrix);
     matrix_ = matrix;
@@ -36,7 +34,7 @@ class MatrixImportance {
  private:
   const Importance& importance_;
   int64_t parameter_;
-  Shape shape_;
+  model::MatrixShape shape_;
   std::vector<double> shares_;
   int64_t matrix_ = -1;
   std::vector<float> columns_;
@@ -164,7 +162,7 @@ std::vector<RoundingError> measure_written(Context& ctx, const model::Weights& s
       if (progress) progress(done);
     }
     expect_plausible(errors[p], parameters[p]);
-    if (!can_round(parameters[p]) && errors[p].lost != 0.0) {
+    if (!model::can_be_packed(parameters[p]) && errors[p].lost != 0.0) {
       fail(ErrorKind::corrupt_data, "{} {}: reads back with other values than were written",
            parameters[p].name, to_string(parameters[p].shape));
     }

@@ -47,7 +47,7 @@ double tensor_weight(const OutputTensor& tensor, int64_t num_layers) {
 }
 
 void choose_types(Context& ctx, const model::Weights& weights, const Importance& importance,
-                  const std::vector<bool>& fixed, int64_t num_layers, int64_t budget,
+                  const std::vector<bool>& fixed, int64_t num_layers, const SizeTarget& target,
                   std::vector<OutputTensor>& tensors,
                   const std::function<void(int64_t)>& progress) {
   std::vector<std::vector<io::StoredType>> types(tensors.size());
@@ -68,7 +68,8 @@ void choose_types(Context& ctx, const model::Weights& weights, const Importance&
     }
     if (progress) progress(static_cast<int64_t>(t) + 1);
   }
-  const std::vector<int64_t> chosen = choose_formats(choices, budget);
+  choices.push_back({{target.overhead, 0.0}});
+  const std::vector<int64_t> chosen = choose_formats(choices, target.bytes);
   for (size_t t = 0; t < tensors.size(); ++t) {
     tensors[t].type = types[t][static_cast<size_t>(chosen[t])];
   }

@@ -17,12 +17,19 @@ namespace cadre::quant {
 // rounding each kind of tensor alone brings, docs/quantisation.md.
 double tensor_weight(const OutputTensor& tensor, int64_t num_layers);
 
-// Sets the types of all tensors that are not `fixed` so that the bytes of all tensors add up to at
-// most `budget` and the weighted sum of squared relative errors, measured on rows of each tensor
-// (measure.h), to as little as possible. Candidates have 2 to 8 bits. `progress` (may be empty)
-// gets the tensors done. Errors of choose_formats.
+// The bytes that may be used, and what of them is taken by other things than tensors: the header of
+// a file. Errors name both together.
+struct SizeTarget {
+  int64_t bytes = 0;
+  int64_t overhead = 0;
+};
+
+// Sets the types of all tensors that are not `fixed` so that the bytes of all tensors and the
+// overhead add up to at most `target.bytes` and the weighted sum of squared relative errors,
+// measured on rows of each tensor (measure.h), to as little as possible. Candidates have 2 to 8
+// bits. `progress` (may be empty) gets the tensors done. Errors of choose_formats.
 void choose_types(Context& ctx, const model::Weights& weights, const Importance& importance,
-                  const std::vector<bool>& fixed, int64_t num_layers, int64_t budget,
+                  const std::vector<bool>& fixed, int64_t num_layers, const SizeTarget& target,
                   std::vector<OutputTensor>& tensors, const std::function<void(int64_t)>& progress);
 
 }  // namespace cadre::quant

@@ -24,7 +24,7 @@ constexpr std::array kBlockTypes = {
 constexpr std::array kElementTypes = {DType::f16, DType::bf16, DType::f32};
 
 TensorGroup group_of(const ParameterSpec& parameter) {
-  if (!can_round(parameter)) return TensorGroup::kept;
+  if (!model::can_be_packed(parameter)) return TensorGroup::kept;
   const auto has = [&](std::string_view part) {
     return parameter.name.find(part) != std::string::npos;
   };

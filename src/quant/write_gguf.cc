@@ -8,6 +8,17 @@
 
 namespace cadre::quant {
 
+int64_t gguf_overhead_bytes(const model::ModelSpec& spec, const std::vector<OutputTensor>& tensors,
+                            const std::string& name, const io::GgufMetadata& tokenizer) {
+  std::unordered_map<std::string_view, const OutputTensor*> by_name;
+  for (const OutputTensor& tensor : tensors) by_name.emplace(tensor.name, &tensor);
+  model::GgufOptions options;
+  options.matrices = BlockType::q4_k;  // as for any blocks
+  options.name = name;
+  options.type_of = [&](std::string_view tensor) { return by_name.at(tensor)->type; };
+  return model::gguf_overhead_bytes(spec, options, tokenizer);
+}
+
 void write_gguf(Context& ctx, const std::filesystem::path& file, const model::Weights& weights,
                 const model::ModelSpec& spec, const std::vector<OutputTensor>& tensors,
                 const io::StoredType& format, const Importance& importance, const std::string& name,

@@ -13,6 +13,10 @@
 
 namespace cadre::quant {
 
+// The most that the file takes beside the bytes of its tensors, whatever their types.
+int64_t gguf_overhead_bytes(const model::ModelSpec& spec, const std::vector<OutputTensor>& tensors,
+                            const std::string& name, const io::GgufMetadata& tokenizer);
+
 // `format` is what general.file_type says the file mostly is. Streams: memory is bounded as in
 // model::save_gguf. The same bytes whatever the number of threads. `tokenizer` holds the keys of
 // the tokenizer. Not atomic.

@@ -59,7 +59,13 @@ std::vector<std::byte> bytes_of(const void* data, size_t size) {
   return {from, from + size};
 }
 
-// The parts of one weight as bytes, by the name of the part.
+// The part that says a weight's shape, for which it need not be rounded.
+std::vector<std::byte> shape_part(const OutputTensor& tensor) {
+  const int64_t extents[] = {tensor.shape.dim(0), tensor.width};
+  return bytes_of(extents, sizeof(extents));
+}
+
+// The other parts of one weight as bytes, by the name of the part.
 using Encoded = std::unordered_map<std::string, std::vector<std::byte>>;
 
 Encoded encode_integers(Context& ctx, const OutputTensor& tensor, std::span<const float> x,
@@ -67,11 +73,9 @@ Encoded encode_integers(Context& ctx, const OutputTensor& tensor, std::span<cons
   const GroupedIntegers rounded = round_groups(ctx, x, tensor.width, importance, format);
   std::vector<bf16> scales;
   for (const float scale : rounded.scales) scales.push_back(to_bf16(scale));
-  const int64_t extents[] = {tensor.shape.dim(0), tensor.width};
   Encoded parts;
   parts[tensor.name + "_packed"] = io::pack_integers(rounded.quants, tensor.width, format.bits);
   parts[tensor.name + "_scale"] = bytes_of(scales.data(), scales.size() * sizeof(bf16));
-  parts[tensor.name + "_shape"] = bytes_of(extents, sizeof(extents));
   if (format.symmetric) return parts;
   // Zero points are packed along rows: as those of the transpose, transposed back word by word.
   const int64_t rows = tensor.shape.dim(0);
@@ -244,6 +248,8 @@ void write_hf_quantised(Context& ctx, const std::filesystem::path& folder,
     const auto own = owner.find(entry.name);
     if (own == owner.end()) {
       layout.write(ctx, entry.name, source, files);
+    } else if (entry.name == own->second->name + "_shape") {
+      files.write(entry.name, shape_part(*own->second));
     } else {
       const OutputTensor& tensor = *own->second;
       if (last != &tensor) {
@@ -252,9 +258,9 @@ void write_hf_quantised(Context& ctx, const std::filesystem::path& folder,
         layout.for_each_piece(ctx, tensor.name, DType::f32, source, [&](const Tensor& piece) {
           values.insert(values.end(), piece.data<float>(), piece.data<float>() + piece.elements());
         });
-        const Shape& whole = weights.parameters()[static_cast<size_t>(tensor.parameter)].shape;
-        const int64_t matrix =
-            whole.rank() == 3 ? tensor.pieces.front().offset / (whole.dim(1) * whole.dim(2)) : 0;
+        const model::MatrixShape shape =
+            model::matrix_shape(weights.parameters()[static_cast<size_t>(tensor.parameter)]);
+        const int64_t matrix = tensor.pieces.front().offset / shape.elements();
         const std::vector<float> columns = importance.columns(tensor.parameter, matrix);
         encoded = options.scheme == HfScheme::fp8
                       ? encode_fp8(ctx, tensor, values)

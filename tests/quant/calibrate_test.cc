@@ -4,7 +4,10 @@
 
 #include <cmath>
 
+#include "model/expert_cache.h"
+#include "tests/expect_error.h"
 #include "tests/quant/quant_case.h"
+#include "tests/scratch_folder.h"
 
 namespace cadre {
 namespace {
@@ -134,6 +137,36 @@ TEST_CASE("importance: experts with few tokens are drawn to the mean of their la
   CHECK(importance.columns(0, 1)[1] == doctest::Approx(Importance::kFloor));
 }
 
+TEST_CASE("calibrate: the same sums where weights stay in files or are read when needed") {
+  const ScratchFolder folder;
+  Machine machine;
+  save_quant_model(machine.ctx, folder.path() / "model");
+  const auto sums = [&](const model::LoadOptions& options) {
+    const auto loaded = model::load_model(machine.ctx, folder.path() / "model", options);
+    CHECK((loaded.experts != nullptr) == (options.memory_bytes > 0));
+    return quant::calibrate(machine.ctx, *loaded.decoder, quant_tokens(50), {.context = 16}, {});
+  };
+  for (const DType compute : {DType::f32, DType::bf16}) {
+    model::LoadOptions options = {
+        .compute = compute, .format = model::WeightFormat::dense, .map_parts = false};
+    const Importance whole = sums(options);
+    options.map_parts = true;
+    const Importance mapped = sums(options);
+    const auto loaded = model::load_model(machine.ctx, folder.path() / "model", options);
+    options.memory_bytes = loaded.parameters->bytes() - 1;
+    const Importance limited = sums(options);
+    for (int64_t p = 0; p < std::ssize(whole.parameters()); ++p) {
+      CAPTURE(whole.parameters()[static_cast<size_t>(p)].name);
+      for (const Importance* other : {&mapped, &limited}) {
+        CHECK(other->of(p).matrices == whole.of(p).matrices);
+        CHECK(other->of(p).tokens == whole.of(p).tokens);
+        CHECK(other->of(p).squares == whole.of(p).squares);
+      }
+    }
+    CHECK(whole.coverage().size() == 2);
+  }
+}
+
 TEST_CASE("calibrate: what cannot be is refused") {
   Machine machine;
   const model::Decoder decoder(quant_spec(),
@@ -144,6 +177,23 @@ TEST_CASE("calibrate: what cannot be is refused") {
   CHECK_THROWS_WITH_AS(run(0, 0), doctest::Contains("no tokens"), Error);
   CHECK_THROWS_WITH_AS(run(9, 65), doctest::Contains("context = 65"), Error);
   CHECK(machine.ctx.observer() == nullptr);
+}
+
+TEST_CASE("calibrate: weights in few bits are refused by name before any text is read") {
+  const ScratchFolder folder;
+  Machine machine;
+  save_quant_model(machine.ctx, folder.path() / "model");
+  const auto loaded = model::load_model(
+      machine.ctx, folder.path() / "model",
+      model::LoadOptions{.compute = DType::f32, .format = model::WeightFormat::packed});
+  int64_t read = 0;
+  const std::string message = error_of(ErrorKind::unsupported, [&] {
+    quant::calibrate(machine.ctx, *loaded.decoder, quant_tokens(9), {},
+                     [&](int64_t done) { read = done; });
+  });
+  CHECK(contains(message, "blocks.0.attention.query: its inputs cannot be observed"));
+  CHECK(contains(message, "q8_0"));
+  CHECK(read == 0);
 }
 
 }  // namespace

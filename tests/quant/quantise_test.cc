@@ -86,7 +86,7 @@ TEST_CASE("quantise: the same file with any number of threads, and what is kept 
   const auto parameters = model::parameter_list(quant_spec());
   for (size_t p = 0; p < parameters.size(); ++p) {
     CAPTURE(parameters[p].name);
-    if (quant::can_round(parameters[p])) {
+    if (model::can_be_packed(parameters[p])) {
       CHECK(errors[p].relative() > 1e-3);
       CHECK(errors[p].relative() < 0.2);
     } else {
@@ -138,6 +138,37 @@ TEST_CASE("quantise: errors of a sample of all rows are those of the whole") {
   CHECK(half[0].relative() == doctest::Approx(whole).epsilon(0.1));
 }
 
+TEST_CASE("quantise: a size is met by the whole file, its header and tokenizer included") {
+  Case c;
+  io::GgufMetadata tokenizer;
+  tokenizer.set("tokenizer.ggml.tokens", std::vector<std::string>(2000, "twenty bytes of text"));
+  auto tensors = quant::gguf_tensors(quant_spec());
+  const int64_t overhead = quant::gguf_overhead_bytes(quant_spec(), tensors, "case", tokenizer);
+  CHECK(overhead > 40'000);
+  const auto file = c.folder.path() / "a.gguf";
+  const auto written = [&](const std::vector<quant::OutputTensor>& chosen) {
+    quant::write_gguf(c.machine.ctx, file, *c.weights, quant_spec(), chosen, BlockType::q4_k,
+                      *c.importance, "case", tokenizer, [](int64_t, int64_t) {});
+    return static_cast<int64_t>(std::filesystem::file_size(file));
+  };
+  for (const int64_t size : {int64_t{600'000}, int64_t{800'000}}) {
+    auto chosen = tensors;
+    quant::choose_types(c.machine.ctx, *c.weights, *c.importance,
+                        std::vector<bool>(tensors.size(), false), 2,
+                        {.bytes = size, .overhead = overhead}, chosen, {});
+    const int64_t bytes = written(chosen);
+    CHECK(bytes <= size);
+    CHECK(bytes > size * 98 / 100);
+    // No more than alignment is lost.
+    CHECK(total_bytes(chosen) + overhead - bytes < 32 * std::ssize(chosen));
+  }
+  // What is too small is told with the header.
+  CHECK_THROWS_WITH_AS(quant::choose_types(c.machine.ctx, *c.weights, *c.importance,
+                                           std::vector<bool>(tensors.size(), false), 2,
+                                           {.bytes = overhead, .overhead = overhead}, tensors, {}),
+                       doctest::Contains("least possible is"), Error);
+}
+
 TEST_CASE("quantise: a target is met within a hundredth, and more bytes never lose more") {
   Case c;
   const auto plain = quant::gguf_tensors(quant_spec());
@@ -150,7 +181,8 @@ TEST_CASE("quantise: a target is met within a hundredth, and more bytes never lo
     // What is given a format by name keeps it.
     const std::vector<bool> fixed = quant::apply_patterns({"output.weight=q8_0"}, tensors);
     const auto budget = static_cast<int64_t>(bits * static_cast<double>(elements) / 8.0);
-    quant::choose_types(c.machine.ctx, *c.weights, *c.importance, fixed, 2, budget, tensors, {});
+    quant::choose_types(c.machine.ctx, *c.weights, *c.importance, fixed, 2, {.bytes = budget},
+                        tensors, {});
     CHECK(total_bytes(tensors) <= budget);
     CHECK(static_cast<double>(total_bytes(tensors)) >= 0.99 * static_cast<double>(budget));
     double error = 0.0;

@@ -31,6 +31,7 @@ expect_error 2 'expected at least' "$cadre" bench "$work/m.gguf" --memory 1K
 need=$(sed -n 's/.*expected at least \([0-9]*\).*/\1/p' "$work/err")
 run "$cadre" bench "$work/m.gguf" --memory "$need" -p 16 -n 4 -r 1 --threads 1 --json
 expect_output '"share_of_disk"'
+expect_output '"share_of_disk_while_reading"'
 expect_error 2 'needs a stored model' "$cadre" bench --random $golden/config.json --memory 1M
 
 # One line for each token and layer; the last token that is written meets no expert.

@@ -16,11 +16,30 @@ run "$cadre" quantise "$work/run" "$work/again.gguf" --format q4_k --json \
 cmp "$work/q4.gguf" "$work/again.gguf" || fail "importance from a file gives other bytes"
 grep -q '"coverage": *\[{' "$work/out" || fail "the report does not tell which experts were reached"
 
-# A size is met within a hundredth.
+# The same importance where experts are read when they are needed.
+expect_error 2 'expected at least [0-9]+' "$cadre" quantise "$work/run" "$work/x" --format q4_k \
+  --calibrate "$work/text" --memory 1K
+need=$(sed -n 's/.*expected at least \([0-9]*\).*/\1/p' "$work/err")
+run "$cadre" quantise "$work/run" "$work/limited.gguf" --format q4_k --calibrate "$work/text" \
+  --calibrate-tokens 2000 --memory "$need"
+cmp "$work/q4.gguf" "$work/limited.gguf" || fail "a limit of memory changes what is found"
+expect_error 2 'expected --calibrate' "$cadre" quantise "$work/run" "$work/x" --format q4_k \
+  --memory 1G
+
+# Bits are those of the weights; they are met within a hundredth.
 run "$cadre" quantise "$work/run" "$work/target.gguf" --target 6bpw --json \
   --importance "$work/importance.gguf"
 bits=$(number bits_per_weight)
 awk "BEGIN { exit !($bits > 5.94 && $bits <= 6) }" || fail "$bits bits a weight, expected 6"
+
+# A size is that of the file.
+size=$(wc -c <"$work/target.gguf")
+[ "$(number file_bytes)" -eq "$size" ] || fail "the report tells $(number file_bytes), not $size"
+run "$cadre" quantise "$work/run" "$work/sized.gguf" --target "${size}B" \
+  --importance "$work/importance.gguf"
+found=$(wc -c <"$work/sized.gguf")
+[ "$found" -le "$size" ] || fail "a file of $found bytes, expected at most $size"
+[ "$found" -ge $((size / 100 * 98)) ] || fail "a file of $found bytes, expected about $size"
 
 # Every kind of output opens, and eight bits change next to nothing.
 for format in q8_0 int8 fp8 int4; do

@@ -255,4 +255,32 @@ TEST_CASE("JSON schema: hostile schemas end in an error") {
   CHECK(error_of(R"({"type": "integer", "multipleOf": 1234567})", ErrorKind::unsupported) != "");
 }
 
+TEST_CASE("JSON schema: steps that overflow integers when states are counted are refused") {
+  // Digits times places, modulo 2^64, would be small.
+  for (const char* step :
+       {"8.7425327363552425e-193", "7.5292832953916555e-227", "7.2624976668147855e-236",
+        "7.1777214294589735e-239", "5000000000000000000", "9223372036854775807"}) {
+    CAPTURE(step);
+    for (const char* type : {"number", "integer"}) {
+      const std::string error = error_of(
+          fmt::format(R"({{"type": "{}", "multipleOf": {}}})", type, step), ErrorKind::unsupported);
+      CHECK(error.find("expected at most") != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("JSON schema: counts beyond what is counted are refused, lower and upper ones alike") {
+  for (const char* key :
+       {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}) {
+    CAPTURE(key);
+    const std::string error =
+        error_of(fmt::format(R"({{"{}": 10001}})", key), ErrorKind::exhausted);
+    CHECK(error.find(fmt::format("\"{}\" is 10001, expected at most 10000", key)) !=
+          std::string::npos);
+  }
+  // An upper one that is there is kept, in strings that are listed too.
+  CHECK(error_of(R"({"enum": ["a"], "maxLength": 10001})", ErrorKind::exhausted) != "");
+  CHECK_FALSE(accepts(compiled(R"({"type": "array", "maxItems": 2})"), "[1,2,3]"));
+}
+
 }  // namespace cadre::text

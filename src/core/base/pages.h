@@ -16,9 +16,9 @@ void release_pages(std::span<const std::byte> mapped);
 // the disk. Refused for files that are not the caller's own.
 void evict_pages(std::span<const std::byte> mapped);
 
-// Starts reading these bytes of a mapping from the file, without waiting for more than the disk's
-// queue. A hint.
-void will_need_pages(std::span<const std::byte> mapped);
+// Reads these bytes of a mapping from the file, all of them at once as far as the disk's queue
+// goes, and returns when they are in memory.
+void populate_pages(std::span<const std::byte> mapped);
 
 // The bytes of this process that are in memory now, mapped files included; 0 where unknown.
 int64_t resident_bytes();

@@ -77,13 +77,23 @@ class Float8Source final : public TensorSource {
   }
   void release(std::string_view name) const override { source_->release(name); }
 
+  bool is_made(std::string_view name) const override {
+    return scalings_.contains(std::string(name)) || source_->is_made(name);
+  }
+
   Tensor tensor(std::string_view name) const override {
-    const Tensor stored = source_->tensor(name);
+    if (!scalings_.contains(std::string(name))) return source_->tensor(name);
+    Tensor product = Tensor::empty(find(name)->shape, DType::bf16);
+    make(name, {0, product.elements()}, product.raw());
+    return product;
+  }
+
+  void make(std::string_view name, Range elements, void* out) const override {
     const auto found = scalings_.find(std::string(name));
-    if (found == scalings_.end()) return stored;
+    if (found == scalings_.end()) return source_->make(name, elements, out);
     const Scaling& scaling = found->second;
+    const Tensor stored = source_->tensor(name);
     const std::vector<float> scale = f32_values(source_->tensor(scaling.scale));
-    const int64_t rows = stored.dim(0);
     const int64_t columns = stored.dim(1);
     const int64_t scales_in_row = (columns + scaling.block_columns - 1) / scaling.block_columns;
     std::array<float, 256> values{};
@@ -91,17 +101,17 @@ class Float8Source final : public TensorSource {
       values[bits] = stored.dtype() == DType::f8_e4m3 ? f8_e4m3_to_f32(static_cast<uint8_t>(bits))
                                                       : f8_e5m2_to_f32(static_cast<uint8_t>(bits));
     }
-    Tensor product = Tensor::empty(stored.shape(), DType::bf16);
     const auto* from = static_cast<const uint8_t*>(stored.raw());
-    bf16* to = product.data<bf16>();
-    for (int64_t row = 0; row < rows; ++row) {
+    auto* to = static_cast<bf16*>(out);
+    for (int64_t at = elements.begin; at < elements.end;) {
+      const int64_t row = at / columns;
       const float* own = scale.data() + row / scaling.block_rows * scales_in_row;
-      for (int64_t column = 0; column < columns; ++column) {
-        const int64_t at = row * columns + column;
-        to[at] = to_bf16(values[from[at]] * own[column / scaling.block_columns]);
+      const int64_t end = std::min(elements.end, (row + 1) * columns);
+      for (; at < end; ++at) {
+        const float factor = own[(at - row * columns) / scaling.block_columns];
+        *to++ = to_bf16(values[from[at]] * factor);
       }
     }
-    return product;
   }
 
  private:

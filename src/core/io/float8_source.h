@@ -22,7 +22,7 @@ uint8_t f32_to_f8_e4m3(float value);
 // it is one tensor in bf16, the product rounded once, as its publisher computes it. A scale is one
 // number, [rows, 1], or one for each 128 x 128 block, [ceil(rows / 128), ceil(columns / 128)].
 // Throws Error(unsupported) for an eight-bit tensor without a scale and for scales of another shape
-// or type. Such a tensor is made anew by each call of tensor().
+// or type. Such a tensor is made anew (TensorSource::is_made).
 std::shared_ptr<const TensorSource> with_scaled_float8(std::shared_ptr<const TensorSource> source);
 
 }  // namespace cadre::io

@@ -124,6 +124,10 @@ int64_t GgufEntry::bytes() const {
   return shape.elements() / type->block_elements * type->block_bytes;
 }
 
+int64_t gguf_header_bytes(const GgufMetadata& metadata, const std::vector<GgufEntry>& entries) {
+  return static_cast<int64_t>(aligned(format_header(metadata, entries).size()));
+}
+
 GgufWriter::GgufWriter(std::filesystem::path path, const GgufMetadata& metadata,
                        std::vector<GgufEntry> entries)
     : path_(std::move(path)),

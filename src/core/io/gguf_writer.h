@@ -41,6 +41,9 @@ struct GgufEntry {
   int64_t bytes() const;
 };
 
+// The bytes before the data of the first tensor. They do not depend on the tensors' types.
+int64_t gguf_header_bytes(const GgufMetadata& metadata, const std::vector<GgufEntry>& entries);
+
 // The header goes first, so all tensors are named in advance; their data then comes in the order of
 // the entries, each in any number of pieces. The file appears under its name with finish(); without
 // it nothing is left behind. Throws the errors of FileWriter, Error(invalid_input) for names that

@@ -144,7 +144,25 @@ class PackedIntegers final : public TensorSource {
     if (found == weights_.end()) return source_->tensor(name);
     const TensorInfo* info = find(name);
     CADRE_CHECK(!info->blocks);
-    return elements(found->second, info->dtype);
+    Tensor made = Tensor::empty(info->shape, info->dtype);
+    make_elements(found->second, info->dtype, {0, made.elements()}, made.raw());
+    return made;
+  }
+
+  bool is_made(std::string_view name) const override {
+    return weights_.contains(std::string(name)) || source_->is_made(name);
+  }
+
+  void make(std::string_view name, Range elements, void* out) const override {
+    const auto found = weights_.find(std::string(name));
+    if (found == weights_.end()) return source_->make(name, elements, out);
+    const TensorInfo* info = find(name);
+    if (info->blocks) {
+      CADRE_CHECK(elements.begin % kBlock == 0 && elements.end % kBlock == 0);
+      make_blocks(found->second, {elements.begin / kBlock, elements.end / kBlock}, out);
+    } else {
+      make_elements(found->second, info->dtype, elements, out);
+    }
   }
 
   std::span<const std::byte> blocks(std::string_view name) const override {
@@ -152,7 +170,12 @@ class PackedIntegers final : public TensorSource {
     if (found == weights_.end()) return source_->blocks(name);
     const std::lock_guard lock(mutex_);
     std::vector<std::byte>& made = made_[found->first];
-    if (made.empty()) made = make_blocks(found->second);
+    if (made.empty()) {
+      const TensorInfo* info = find(name);
+      const int64_t count = info->shape.elements() / kBlock;
+      made.resize(static_cast<size_t>(count * block_layout(*info->blocks).bytes));
+      make_blocks(found->second, {0, count}, made.data());
+    }
     return made;
   }
 
@@ -181,23 +204,31 @@ class PackedIntegers final : public TensorSource {
     return parts.bits == 4 ? BlockType::q4_0 : BlockType::q8_0;
   }
 
-  std::vector<std::byte> make_blocks(const Parts& parts) const {
+  // Of the rows [begin, end) alone.
+  std::vector<float> scales_of(const Parts& parts, int64_t begin, int64_t end) const {
+    return f32_values(source_->tensor(parts.scale).slice(begin, end));
+  }
+
+  void make_blocks(const Parts& parts, Range range, void* to) const {
+    if (range.size() == 0) return;
     const Tensor packed = source_->tensor(parts.packed);
-    const std::vector<float> scales = f32_values(source_->tensor(parts.scale));
+    const int64_t in_row = parts.columns / kBlock;
+    const int64_t first_row = range.begin / in_row;
+    const std::vector<float> scales =
+        scales_of(parts, first_row, (range.end + in_row - 1) / in_row);
     for (const float scale : scales) {
       if (std::fabs(scale) <= 65504.0f) continue;
       fail(ErrorKind::unsupported, "{}: \"{}\" holds {}, expected numbers up to 65504",
            source_->file_of(parts.scale).string(), parts.scale, scale);
     }
     const BlockLayout layout = block_layout(parts.bits == 4 ? BlockType::q4_0 : BlockType::q8_0);
-    const int64_t in_row = parts.columns / kBlock;
-    std::vector<std::byte> blocks(static_cast<size_t>(parts.rows * in_row * layout.bytes));
-    auto* out = reinterpret_cast<uint8_t*>(blocks.data());
-    for (int64_t b = 0; b < parts.rows * in_row; ++b, out += layout.bytes) {
+    auto* out = static_cast<uint8_t*>(to);
+    for (int64_t b = range.begin; b < range.end; ++b, out += layout.bytes) {
       const int64_t row = b / in_row;
       const int64_t first = b % in_row * kBlock;
       const int64_t group = first / (parts.columns / parts.groups);
-      const f16 scale = to_f16(scales[static_cast<size_t>(row * parts.groups + group)]);
+      const f16 scale =
+          to_f16(scales[static_cast<size_t>((row - first_row) * parts.groups + group)]);
       std::memcpy(out, &scale, sizeof(scale));
       const auto* words = static_cast<const uint8_t*>(packed.raw()) + row * parts.word_columns * 4;
       for (int64_t i = 0; i < kBlock; ++i) {
@@ -210,35 +241,39 @@ class PackedIntegers final : public TensorSource {
         }
       }
     }
-    return blocks;
   }
 
-  Tensor elements(const Parts& parts, DType dtype) const {
+  void make_elements(const Parts& parts, DType dtype, Range range, void* out) const {
+    if (range.size() == 0) return;
     const Tensor packed = source_->tensor(parts.packed);
-    const std::vector<float> scales = f32_values(source_->tensor(parts.scale));
+    const int64_t first_row = range.begin / parts.columns;
+    const std::vector<float> scales =
+        scales_of(parts, first_row, (range.end + parts.columns - 1) / parts.columns);
     const Tensor zero = parts.zero.empty() ? Tensor() : source_->tensor(parts.zero);
-    const Tensor result = Tensor::empty({parts.rows, parts.columns}, dtype);
     const int half = 1 << (parts.bits - 1);
     const int64_t in_word = 32 / parts.bits;
-    for (int64_t row = 0; row < parts.rows; ++row) {
+    const int64_t width = parts.columns / parts.groups;  // of a group
+    for (int64_t at = range.begin; at < range.end;) {
+      const int64_t row = at / parts.columns;
       const auto* words = static_cast<const uint8_t*>(packed.raw()) + row * parts.word_columns * 4;
-      for (int64_t i = 0; i < parts.columns; ++i) {
-        const int64_t group = i / (parts.columns / parts.groups);
+      const float* own = scales.data() + (row - first_row) * parts.groups;
+      for (const int64_t end = std::min(range.end, (row + 1) * parts.columns); at < end; ++at) {
+        const int64_t column = at - row * parts.columns;
+        const int64_t group = column / width;
         int offset = half;
         if (zero.defined()) {
           const auto word =
               static_cast<uint32_t>(zero.data<int32_t>()[row / in_word * parts.groups + group]);
           offset = static_cast<int>(word >> (row % in_word * parts.bits)) & (2 * half - 1);
         }
-        const float value = static_cast<float>(unsigned_at(words, i, parts.bits) - offset) *
-                            scales[static_cast<size_t>(row * parts.groups + group)];
-        const int64_t at = row * parts.columns + i;
-        if (dtype == DType::f32) result.data<float>()[at] = value;
-        if (dtype == DType::bf16) result.data<bf16>()[at] = to_bf16(value);
-        if (dtype == DType::f16) result.data<f16>()[at] = to_f16(value);
+        const float value =
+            static_cast<float>(unsigned_at(words, column, parts.bits) - offset) * own[group];
+        const int64_t i = at - range.begin;
+        if (dtype == DType::f32) static_cast<float*>(out)[i] = value;
+        if (dtype == DType::bf16) static_cast<bf16*>(out)[i] = to_bf16(value);
+        if (dtype == DType::f16) static_cast<f16*>(out)[i] = to_f16(value);
       }
     }
-    return result;
   }
 
   std::shared_ptr<const TensorSource> source_;

@@ -21,10 +21,11 @@ namespace cadre::io {
 // The same tensors, where those four are one tensor NAME. Where scales are bf16 or f16, groups are
 // multiples of 32 columns and there is no zero point, it is one of blocks, q4_0 or q8_0, so that
 // kernels compute with it as it is: with the same values, except that bf16 scales below 2^-17 are
-// rounded to multiples of 2^-24. Else it is in the type of the scale. Tensors are made anew by each
-// call, blocks by the first after release(). Throws Error(corrupt_data or unsupported), naming file
-// and tensor, for shapes, types and bits that do not belong together, and columns in another order
-// (NAME_g_idx), and for a NAME that is there already; blocks() does for scales beyond f16.
+// rounded to multiples of 2^-24. Else it is in the type of the scale. Both are made anew
+// (TensorSource::is_made); blocks() keeps what it has made until release(). Throws
+// Error(corrupt_data or unsupported), naming file and tensor, for shapes, types and bits that do
+// not belong together, columns in another order (NAME_g_idx), and a NAME that is there already;
+// blocks() does for scales beyond f16.
 std::shared_ptr<const TensorSource> with_packed_integers(
     std::shared_ptr<const TensorSource> source);
 

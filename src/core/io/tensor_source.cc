@@ -10,6 +10,12 @@ std::span<const std::byte> TensorSource::blocks(std::string_view name) const {
 
 std::span<const std::byte> TensorSource::mapped(std::string_view /*name*/) const { return {}; }
 
+bool TensorSource::is_made(std::string_view /*name*/) const { return false; }
+
+void TensorSource::make(std::string_view name, Range /*elements*/, void* /*out*/) const {
+  fail(ErrorKind::internal, "\"{}\" is not made anew", name);
+}
+
 std::vector<std::string> TensorSource::names() const {
   std::vector<std::string> names;
   for (const TensorInfo& info : tensors()) names.push_back(info.name);

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/base/range.h"
 #include "core/tensor/blocks.h"
 #include "core/tensor/tensor.h"
 
@@ -41,6 +42,12 @@ class TensorSource {
   virtual std::span<const std::byte> blocks(std::string_view name) const;
   // The bytes of a tensor of either kind as they lie on mapped pages; nothing if they do not.
   virtual std::span<const std::byte> mapped(std::string_view name) const;
+  // Whether the file holds the tensor in another form, from which tensor() and blocks() make it
+  // anew in memory of its own.
+  virtual bool is_made(std::string_view name) const;
+  // Of such a tensor elements [begin, end), as tensor() has them, or their blocks if it is of
+  // blocks and the range of whole ones: what is asked for alone. Throws Error(internal) for others.
+  virtual void make(std::string_view name, Range elements, void* out) const;
   // The file that holds the tensor, for messages. Throws Error(not_found).
   virtual const std::filesystem::path& file_of(std::string_view name) const = 0;
   // Gives back the memory of mapped pages that hold the tensor; a hint, see core/base/pages.h.
@@ -61,6 +68,10 @@ class RenamedTensors final : public TensorSource {
   Tensor tensor(std::string_view name) const override;
   std::span<const std::byte> blocks(std::string_view name) const override;
   std::span<const std::byte> mapped(std::string_view name) const override;
+  bool is_made(std::string_view name) const override { return source_->is_made(old_name(name)); }
+  void make(std::string_view name, Range elements, void* out) const override {
+    source_->make(old_name(name), elements, out);
+  }
   const std::filesystem::path& file_of(std::string_view name) const override;
   void release(std::string_view name) const override { source_->release(old_name(name)); }
 

@@ -114,10 +114,6 @@ Tensor linear(Context& ctx, const Tensor& x, const Tensor& weight, DType dtype) 
   expect_rank(weight, 2, "linear: weight");
   expect_shape(weight, {weight.dim(0), x.dim(1)}, "linear: weight");
   expect_dtype(weight, x.dtype(), "linear: weight");
-  if (ctx.observer() != nullptr) {
-    const int64_t ends[] = {0, x.dim(0)};
-    ctx.observer()->saw(weight, x, ends);
-  }
   const Group all = {0, x.dim(0), 0};
   return linear_groups(ctx, x, weight, dtype, {.in = x.dim(1), .out = weight.dim(0)}, {&all, 1});
 }
@@ -144,7 +140,6 @@ void expect_groups(const Tensor& x, const Tensor& weight, GroupOffsets ends, int
 
 Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight, GroupOffsets ends) {
   expect_groups(x, weight, ends, weight.rank() == 3 ? weight.dim(0) : 0);
-  if (ctx.observer() != nullptr) ctx.observer()->saw(weight, x, ends);
   PoolVector<Group> groups(ctx.allocator());
   groups.reserve(ends.size());
   for (int64_t e = 0; e < weight.dim(0); ++e) {

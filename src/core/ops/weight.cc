@@ -1,6 +1,7 @@
 #include "core/ops/weight.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/ops/check.h"
 #include "core/ops/elementwise.h"
@@ -85,6 +86,24 @@ Tensor multiply(Context& ctx, const LinearInput& x, const PackedMatrix& w,
   return dtype == DType::f32 ? y : cast(ctx, y, dtype);
 }
 
+void show(Context& ctx, const Weight& weight, const Tensor& x, std::span<const int64_t> offsets) {
+  if (ctx.observer() == nullptr || weight.parameter < 0) return;
+  if (weight.matrices) {
+    ctx.observer()->saw(weight.parameter, *weight.matrices, x, offsets);
+    return;
+  }
+  std::vector<int64_t> all(offsets.size() - 1);
+  std::iota(all.begin(), all.end(), 0);
+  ctx.observer()->saw(weight.parameter, all, x, offsets);
+}
+
+Tensor dense_grouped_linear(Context& ctx, const Tensor& x, const Weight& weight,
+                            GroupOffsets ends) {
+  if (weight.parts) return linear_of_parts(ctx, x, *weight.parts, ends, x.dtype());
+  if (weight.slots) return grouped_linear(ctx, x, weight.dense, ends, *weight.slots);
+  return grouped_linear(ctx, x, weight.dense, ends);
+}
+
 }  // namespace
 
 int64_t Weight::count() const {
@@ -165,20 +184,22 @@ LinearInput linear_input(Context& ctx, const Tensor& x, const Weight& weight) {
 }
 
 Tensor linear(Context& ctx, const LinearInput& x, const Weight& weight, DType dtype) {
-  if (weight.parts) {
-    const int64_t ends[] = {0, x.x.dim(0)};
-    return linear_of_parts(ctx, x.x, *weight.parts, ends, dtype);
+  if (weight.packed.defined()) {
+    const Group all = {0, x.quants.dim(0), 0};
+    return multiply(ctx, x, weight.packed, {&all, 1}, dtype);
   }
-  if (!weight.packed.defined()) return linear(ctx, x.x, weight.dense, dtype);
-  const Group all = {0, x.quants.dim(0), 0};
-  return multiply(ctx, x, weight.packed, {&all, 1}, dtype);
+  const int64_t ends[] = {0, x.x.dim(0)};
+  const Tensor y = weight.parts ? linear_of_parts(ctx, x.x, *weight.parts, ends, dtype)
+                                : linear(ctx, x.x, weight.dense, dtype);
+  show(ctx, weight, x.x, ends);
+  return y;
 }
 
 Tensor grouped_linear(Context& ctx, const LinearInput& x, const Weight& weight, GroupOffsets ends) {
-  if (weight.parts) return linear_of_parts(ctx, x.x, *weight.parts, ends, x.x.dtype());
   if (!weight.packed.defined()) {
-    return weight.slots ? grouped_linear(ctx, x.x, weight.dense, ends, *weight.slots)
-                        : grouped_linear(ctx, x.x, weight.dense, ends);
+    const Tensor y = dense_grouped_linear(ctx, x.x, weight, ends);
+    show(ctx, weight, x.x, ends);
+    return y;
   }
   CADRE_CHECK(static_cast<int64_t>(ends.size()) == weight.count() + 1);
   PoolVector<Group> groups(ctx.allocator());

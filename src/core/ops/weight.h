@@ -26,6 +26,10 @@ struct Weight {
   std::shared_ptr<const std::vector<int64_t>> slots = nullptr;
   // Dense, but in parts of a mapped file. For inference too.
   std::shared_ptr<const RowParts> parts = nullptr;
+  // Its number among the parameters of a model, for a LinearObserver; -1: it has none. With slots,
+  // `matrices` says which matrix of the parameter each of them is; null: matrix e.
+  int64_t parameter = -1;
+  std::shared_ptr<const std::vector<int64_t>> matrices = nullptr;
 
   bool defined() const { return dense.defined() || packed.defined() || parts; }
   int64_t count() const;         // E, or 1

@@ -99,6 +99,39 @@ std::vector<io::GgufEntry> entries_of(const LayoutWriter& layout, const ModelSpe
   return entries;
 }
 
+// The file but for its data.
+struct Plan {
+  io::GgufMetadata metadata;
+  LayoutWriter layout;
+  std::vector<io::GgufEntry> entries;
+};
+
+Plan plan_of(const ModelSpec& spec, const GgufOptions& options, const io::GgufMetadata& tokenizer) {
+  const TypeChoice& choice = choice_of(options.matrices, options.type_of != nullptr);
+  io::GgufMetadata metadata;
+  gguf::write_spec(spec, metadata);
+  metadata.set("general.type", std::string("model"));
+  if (!options.name.empty()) metadata.set("general.name", options.name);
+  metadata.set("general.file_type", choice.file_type);
+  if (std::holds_alternative<BlockType>(choice.type)) {
+    metadata.set("general.quantization_version", kQuantisationVersion);
+  }
+  // llama.cpp refuses files that do not say of what kind their tokenizer is.
+  metadata.set("tokenizer.ggml.model", std::string("no_vocab"));
+  for (const auto& [key, value] : tokenizer.pairs()) metadata.set(key, value);
+  // The model's own configuration goes before that of its tokenizer.
+  const auto set_id = [&](std::string_view key, int64_t id) {
+    if (id >= 0) metadata.set(key, static_cast<uint32_t>(id));
+  };
+  set_id("tokenizer.ggml.bos_token_id", spec.bos_token_id);
+  set_id("tokenizer.ggml.eos_token_id", spec.eos_token_id);
+  set_id("tokenizer.ggml.padding_token_id", spec.pad_token_id);
+
+  LayoutWriter layout = writer_of(spec);
+  std::vector<io::GgufEntry> entries = entries_of(layout, spec, options);
+  return {std::move(metadata), std::move(layout), std::move(entries)};
+}
+
 }  // namespace
 
 int64_t gguf_weight_bytes(const ModelSpec& spec, const GgufOptions& options) {
@@ -121,33 +154,20 @@ io::StoredType gguf_type_from_name(std::string_view name) {
        known);
 }
 
+int64_t gguf_overhead_bytes(const ModelSpec& spec, const GgufOptions& options,
+                            const io::GgufMetadata& tokenizer) {
+  const Plan plan = plan_of(spec, options, tokenizer);
+  return io::gguf_header_bytes(plan.metadata, plan.entries) +
+         std::ssize(plan.entries) * static_cast<int64_t>(io::kGgufAlignment - 1);
+}
+
 void save_gguf(Context& ctx, const std::filesystem::path& file, const ModelSpec& spec,
                const GgufOptions& options, const io::GgufMetadata& tokenizer,
                const ElementSource& source) {
-  const TypeChoice& choice = choice_of(options.matrices, options.type_of != nullptr);
-  io::GgufMetadata metadata;
-  gguf::write_spec(spec, metadata);
-  metadata.set("general.type", std::string("model"));
-  if (!options.name.empty()) metadata.set("general.name", options.name);
-  metadata.set("general.file_type", choice.file_type);
-  if (std::holds_alternative<BlockType>(choice.type)) {
-    metadata.set("general.quantization_version", kQuantisationVersion);
-  }
-  // llama.cpp refuses files that do not say of what kind their tokenizer is.
-  metadata.set("tokenizer.ggml.model", std::string("no_vocab"));
-  for (const auto& [key, value] : tokenizer.pairs()) metadata.set(key, value);
-  // The model's own configuration goes before that of its tokenizer.
-  const auto set_id = [&](std::string_view key, int64_t id) {
-    if (id >= 0) metadata.set(key, static_cast<uint32_t>(id));
-  };
-  set_id("tokenizer.ggml.bos_token_id", spec.bos_token_id);
-  set_id("tokenizer.ggml.eos_token_id", spec.eos_token_id);
-  set_id("tokenizer.ggml.padding_token_id", spec.pad_token_id);
-
-  const LayoutWriter layout = writer_of(spec);
-  io::GgufWriter writer(file, metadata, entries_of(layout, spec, options));
+  const Plan plan = plan_of(spec, options, tokenizer);
+  io::GgufWriter writer(file, plan.metadata, plan.entries);
   for (const io::GgufEntry& entry : writer.entries()) {
-    write_tensor(ctx, layout, entry, options, source, writer);
+    write_tensor(ctx, plan.layout, entry, options, source, writer);
   }
   writer.finish();
 }

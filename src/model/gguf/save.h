@@ -39,6 +39,11 @@ io::StoredType gguf_type_from_name(std::string_view name);
 // The bytes of all tensors. Throws as gguf::write_spec.
 int64_t gguf_weight_bytes(const ModelSpec& spec, const GgufOptions& options);
 
+// The most that such a file takes beside the bytes of its tensors: its header, and what aligns each
+// tensor. Whatever the types of the tensors are.
+int64_t gguf_overhead_bytes(const ModelSpec& spec, const GgufOptions& options,
+                            const io::GgufMetadata& tokenizer);
+
 // Writes the file, whole or not at all, streaming: besides what `source` holds, memory is bounded
 // by 64 MiB and the largest projection of queries. `tokenizer` holds the keys of the tokenizer, as
 // text::write_gguf_tokenizer fills them, and what else is to stand behind the model's own keys.

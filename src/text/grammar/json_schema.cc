@@ -86,8 +86,6 @@ int64_t SchemaGrammar::count(const Schema& simple, std::string_view key, int64_t
     document_.broken(simple, fmt::format("\"{}\" is {}, expected a whole number from 0", key,
                                          found->dump().substr(0, 60)));
   }
-  // A bound that no text reaches is no bound.
-  if (key.starts_with("max") && value > data_.limits.max_repeat && otherwise < 0) return otherwise;
   if (value > data_.limits.max_repeat) {
     fail(ErrorKind::exhausted, "{}: \"{}\" is {}, expected at most {}", document_.place(simple),
          key, value, data_.limits.max_repeat);

@@ -119,7 +119,8 @@ CharDfa multiples(const Decimal& m, std::string_view where) {
   const std::string digits = m.whole + m.fraction;
   int64_t k = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), k);
-  if (error != std::errc() || k <= 0 || k * (places + 2) > kMaxModulus) {
+  // Divided, for the product may be beyond any integer.
+  if (error != std::errc() || k <= 0 || k > kMaxModulus / (places + 2)) {
     fail(ErrorKind::unsupported,
          "{}: multipleOf {}.{} is not supported, expected at most {} without its point", where,
          m.whole, m.fraction, kMaxModulus / (places + 2));

@@ -81,39 +81,54 @@ void multiply(const KernelTable& table, PackedFormat format, const Activations& 
                         .tile_tokens = tile_tokens});
 }
 
+void compare(PackedFormat format, int64_t m, int64_t k, int64_t n, RandomStream& random) {
+  CAPTURE(static_cast<int>(format));
+  CAPTURE(m);
+  CAPTURE(k);
+  CAPTURE(n);
+  GuardedBuffer values(DType::f32, m * k);
+  values.randomise(random.next());
+  Activations x(m, k);
+  scalar_table().quantise_rows(x.target(values, k), {0, m});
+  const GuardedBuffer tiles = random_tiles(format, n, k, random);
+  const GuardedMatrix none(DType::f32, m, n, n + 3);
+  GuardedMatrix expected = none;
+  multiply(scalar_table(), format, x, m, k, tiles, n, static_cast<float*>(expected.data()), n + 3);
+  for (const KernelTable* table : testing::fast_tables()) {
+    CAPTURE(table->name);
+    // Wherever tiles take over from vectors.
+    for (const int64_t tile_tokens : {1, 6, 11, 16}) {
+      CAPTURE(tile_tokens);
+      GuardedMatrix got = none;
+      multiply(*table, format, x, m, k, tiles, n, static_cast<float*>(got.data()), n + 3,
+               tile_tokens);
+      CHECK(got.same_bits(expected));
+      CHECK(got.guards_intact());
+    }
+  }
+}
+
 TEST_CASE("quantised_gemm: every table gives the bits of the scalar one") {
   RandomStream random(1);
   for (const PackedFormat format : kFormats) {
     for (const int64_t m : {0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 26, 47}) {
       const int64_t block = packed_block_size(format);
       const int64_t k = block * (1 + static_cast<int64_t>(random.below(block == 32 ? 9 : 2)));
-      const int64_t n = 1 + static_cast<int64_t>(random.below(50));
-      CAPTURE(static_cast<int>(format));
-      CAPTURE(m);
-      CAPTURE(k);
-      CAPTURE(n);
-      GuardedBuffer values(DType::f32, m * k);
-      values.randomise(random.next());
-      Activations x(m, k);
-      scalar_table().quantise_rows(x.target(values, k), {0, m});
-      const GuardedBuffer tiles = random_tiles(format, n, k, random);
-      const GuardedMatrix none(DType::f32, m, n, n + 3);
-      GuardedMatrix expected = none;
-      multiply(scalar_table(), format, x, m, k, tiles, n, static_cast<float*>(expected.data()),
-               n + 3);
-      for (const KernelTable* table : testing::fast_tables()) {
-        CAPTURE(table->name);
-        // Wherever tiles take over from vectors.
-        for (const int64_t tile_tokens : {1, 6, 11, 16}) {
-          CAPTURE(tile_tokens);
-          GuardedMatrix got = none;
-          multiply(*table, format, x, m, k, tiles, n, static_cast<float*>(got.data()), n + 3,
-                   tile_tokens);
-          CHECK(got.same_bits(expected));
-          CHECK(got.guards_intact());
-        }
-      }
+      compare(format, m, k, 1 + static_cast<int64_t>(random.below(50)), random);
     }
+  }
+}
+
+// Tables may take columns and tokens in pieces, as large as fit a level of the cache: 512 columns
+// and 512 KiB of tokens in the one with tiles.
+TEST_CASE("quantised_gemm: columns and tokens in several pieces give the same bits") {
+  RandomStream random(2);
+  for (const PackedFormat format : kFormats) {
+    for (const int64_t k : {512, 544, 1056, 1280}) {
+      if (k % packed_block_size(format) == 0) compare(format, 33, k, 19, random);
+    }
+    compare(format, 47, 16384, 17, random);  // 32 tokens, then 15
+    compare(format, 35, 16384, 1, random);   // 32, then 3
   }
 }
 

@@ -161,10 +161,13 @@ struct BlockRounder {
     Choice best = {};
     best.error = Part::kHuge;
     // Scales that leave the largest part a little below or above its own optimum.
-    constexpr float kStretch[] = {1.0f, 0.94f, 1.06f, 0.88f};
+    constexpr float kStretch[] = {0.94f, 1.06f, 0.88f};
+    const float d = nearest_f16(scale / levels);
+    const float e = nearest_f16(minimum / levels);
+    descend(block, d, e, best);
     for (const float stretch : kStretch) {
-      descend(block, nearest_f16(scale / levels * stretch), nearest_f16(minimum / levels), best);
-      descend(block, nearest_f16(scale / levels), nearest_f16(minimum / levels * stretch), best);
+      descend(block, nearest_f16(scale / levels * stretch), e, best);
+      descend(block, d, nearest_f16(minimum / levels * stretch), best);
     }
     write(block, best, codes);
   }
