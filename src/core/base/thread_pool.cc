@@ -93,7 +93,7 @@ void ThreadPool::worker_loop(int worker) {
   }
 }
 
-void ThreadPool::run(int64_t num_tasks, const std::function<void(int64_t, int)>& task) {
+void ThreadPool::run(int64_t num_tasks, Task task) {
   if (num_tasks <= 0) return;
   if (workers_.empty() || num_tasks == 1) {
     for (int64_t index = 0; index < num_tasks; ++index) task(index, 0);

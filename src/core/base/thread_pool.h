@@ -5,10 +5,11 @@
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
-#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include "core/base/function_ref.h"
 
 namespace cadre {
 
@@ -17,6 +18,8 @@ namespace cadre {
 // worker that runs it. One thread at a time may call run(); a task must not call run() again.
 class ThreadPool {
  public:
+  using Task = FunctionRef<void(int64_t index, int worker)>;
+
   // num_threads >= 1; throws Error(invalid_input) otherwise, and Error(exhausted) if the system
   // will not start so many.
   explicit ThreadPool(int num_threads);
@@ -28,7 +31,7 @@ class ThreadPool {
 
   // Runs task(index, worker) for every index in [0, num_tasks) and returns when all have ended.
   // The first exception of a task is rethrown here, after the rest have been skipped.
-  void run(int64_t num_tasks, const std::function<void(int64_t index, int worker)>& task);
+  void run(int64_t num_tasks, Task task);
 
   // The number of threads the machine offers to this process (its CPU affinity), at least 1.
   static int hardware_threads();
@@ -45,7 +48,7 @@ class ThreadPool {
   std::atomic<uint64_t> generation_{0};
   std::atomic<int> active_{0};
   bool stop_ = false;
-  const std::function<void(int64_t, int)>* task_ = nullptr;
+  const Task* task_ = nullptr;
   int64_t num_tasks_ = 0;
   std::atomic<int64_t> next_{0};
   std::exception_ptr error_;

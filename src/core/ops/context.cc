@@ -9,6 +9,14 @@ namespace {
 // Small enough to balance the threads, large enough to hide the hand-out of a block.
 constexpr int64_t kBytesPerBlock = 64 << 10;
 
+int64_t rows_per_block(int64_t bytes_per_row) {
+  return std::max<int64_t>(1, kBytesPerBlock / std::max<int64_t>(1, bytes_per_row));
+}
+
+Range block_of(int64_t count, int64_t grain, int64_t block) {
+  return {block * grain, std::min(count, (block + 1) * grain)};
+}
+
 }  // namespace
 
 Context::Context(ThreadPool& pool, const kernels::KernelTable& table,
@@ -31,21 +39,25 @@ Tensor Context::zeros(Shape shape, DType dtype) {
   return tensor;
 }
 
-void Context::for_blocks(int64_t count, int64_t grain, const std::function<void(Range)>& body) {
-  const int64_t blocks = (count + grain - 1) / grain;
-  pool_.run(blocks, [&](int64_t block, int) {
-    body({block * grain, std::min(count, (block + 1) * grain)});
+void Context::for_blocks(int64_t count, int64_t grain, FunctionRef<void(Range)> body) {
+  pool_.run((count + grain - 1) / grain,
+            [&](int64_t block, int) { body(block_of(count, grain, block)); });
+}
+
+void Context::for_rows(int64_t rows, int64_t bytes_per_row, FunctionRef<void(Range)> body) {
+  for_blocks(rows, rows_per_block(bytes_per_row), body);
+}
+
+void Context::for_rows(int64_t rows, int64_t bytes_per_row, int64_t scratch_bytes,
+                       FunctionRef<void(Range, std::byte*)> body) {
+  const int64_t grain = rows_per_block(bytes_per_row);
+  for_tasks((rows + grain - 1) / grain, scratch_bytes, [&](int64_t block, std::byte* scratch) {
+    body(block_of(rows, grain, block), scratch);
   });
 }
 
-void Context::for_rows(int64_t rows, int64_t bytes_per_row,
-                       const std::function<void(Range)>& body) {
-  for_blocks(rows, std::max<int64_t>(1, kBytesPerBlock / std::max<int64_t>(1, bytes_per_row)),
-             body);
-}
-
 void Context::for_tasks(int64_t num_tasks, int64_t scratch_bytes,
-                        const std::function<void(int64_t, std::byte*)>& body) {
+                        FunctionRef<void(int64_t, std::byte*)> body) {
   for (Tensor& scratch : scratch_) {
     if (scratch.defined() && scratch.bytes() >= scratch_bytes) continue;
     scratch = {};  // give the old one back first

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <vector>
 
+#include "core/base/function_ref.h"
 #include "core/base/range.h"
 #include "core/base/thread_pool.h"
 #include "core/kernels/table.h"
@@ -34,13 +34,16 @@ class Context {
 
   // Divides [0, count) into blocks of `grain` (the last may be shorter) and runs them on the pool.
   // Which block an index falls into depends on count and grain alone.
-  void for_blocks(int64_t count, int64_t grain, const std::function<void(Range)>& body);
+  void for_blocks(int64_t count, int64_t grain, FunctionRef<void(Range)> body);
   // for_blocks for rows of a kernel: the grain follows from the bytes that a row touches.
-  void for_rows(int64_t rows, int64_t bytes_per_row, const std::function<void(Range)>& body);
+  void for_rows(int64_t rows, int64_t bytes_per_row, FunctionRef<void(Range)> body);
   // Runs body(task, scratch) for every task in [0, num_tasks), each with a 64-byte aligned scratch
   // of at least scratch_bytes that belongs to the running worker.
   void for_tasks(int64_t num_tasks, int64_t scratch_bytes,
-                 const std::function<void(int64_t task, std::byte* scratch)>& body);
+                 FunctionRef<void(int64_t task, std::byte* scratch)> body);
+  // for_rows with a scratch for each block, as for_tasks has it.
+  void for_rows(int64_t rows, int64_t bytes_per_row, int64_t scratch_bytes,
+                FunctionRef<void(Range, std::byte* scratch)> body);
 
   // The tape that ops record on; null in inference, where nothing is kept.
   Tape* tape() { return tape_; }
