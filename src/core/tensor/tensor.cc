@@ -1,7 +1,8 @@
 #include "core/tensor/tensor.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
-#include <vector>
 
 namespace cadre {
 
@@ -37,11 +38,12 @@ Tensor Tensor::reshape(Shape shape) const {
 
 Tensor Tensor::slice(int64_t begin, int64_t end) const {
   CADRE_CHECK(rank() >= 1 && begin >= 0 && begin <= end && end <= dim(0));
-  std::vector<int64_t> extents(shape_.extents().begin(), shape_.extents().end());
+  std::array<int64_t, Shape::kMaxRank> extents;
+  std::ranges::copy(shape_.extents(), extents.begin());
   const int64_t row = dim(0) == 0 ? 0 : bytes() / dim(0);
   extents[0] = end - begin;
   Tensor view = *this;
-  view.shape_ = Shape(std::span<const int64_t>(extents));
+  view.shape_ = Shape(std::span<const int64_t>(extents).first(static_cast<size_t>(rank())));
   view.offset_ += begin * row;
   return view;
 }

@@ -82,8 +82,8 @@ TEST_CASE("tape: the memory of what no derivative reads is given back in the for
   const Context::TapeScope scope(machine.ctx, &tape);
   Tensor y = x;
   for (int i = 0; i < 10; ++i) y = add(machine.ctx, y, x);
-  // x, its gradient and the last sum.
-  CHECK(machine.ctx.allocator().used_bytes() - before <= 3 * x.bytes());
+  // x, its gradient and the last sum, and headers that keep identities apart.
+  CHECK(machine.ctx.allocator().used_bytes() - before <= 3 * x.bytes() + (4 << 10));
   tape.backward(machine.ctx, y, machine.ctx.zeros(x.shape(), DType::f32));
 }
 
