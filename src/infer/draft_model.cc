@@ -23,8 +23,15 @@ DraftModel::DraftModel(const model::Decoder& decoder, int64_t vocab_size, int64_
 DraftModel::Text& DraftModel::text_of(const Answer& answer) {
   std::unique_ptr<Text>& text = texts_[{answer.request, answer.index}];
   if (text == nullptr) {
-    text = std::make_unique<Text>(
-        Text{cache_.make_sequence(), {}, Sampler(sampler_of(*answer.options, answer.index))});
+    // Room for as much as the answer has room for, and guesses behind it.
+    const size_t room = answer.tokens.capacity() + static_cast<size_t>(kMaxDrafts);
+    text =
+        std::make_unique<Text>(Text{.cache = cache_.make_sequence(static_cast<int64_t>(room)),
+                                    .tokens = {},
+                                    .all = {},
+                                    .sampler = Sampler(sampler_of(*answer.options, answer.index))});
+    text->tokens.reserve(room);
+    text->all.reserve(room);
   }
   return *text;
 }
@@ -56,7 +63,7 @@ void DraftModel::go_back(Text& text, std::span<const int32_t> tokens) {
 
 // As many of the entry's tokens as there is room for; false if it takes no part in the pass.
 bool DraftModel::schedule(Context& ctx, Entry& entry, int64_t& left) {
-  const int64_t pending = std::ssize(entry.all) - std::ssize(entry.text->tokens);
+  const int64_t pending = std::ssize(entry.text->all) - std::ssize(entry.text->tokens);
   const int64_t count = cache_.extendable(
       entry.text->cache, std::min({pending, left, cache_.capacity() - entry.text->cache.length}));
   if (count < 1) return false;
@@ -75,27 +82,30 @@ void DraftModel::fail_at(Text& text) {
 }
 
 // The logits behind the last scheduled token of each entry.
-Tensor DraftModel::forward(Context& ctx, const std::vector<Entry*>& entries) {
-  auto tokens = std::make_shared<std::vector<int32_t>>();
-  auto positions = std::make_shared<std::vector<int32_t>>();
+Tensor DraftModel::forward(Context& ctx) {
+  // A pass that failed may have left someone else with the old ones.
+  if (tokens_.use_count() != 1) tokens_ = std::make_shared<std::vector<int32_t>>();
+  if (positions_.use_count() != 1) positions_ = std::make_shared<std::vector<int32_t>>();
+  tokens_->clear();
+  positions_->clear();
   step_.clear();
-  for (Entry* entry : entries) {
-    const int64_t begin = entry->text->cache.length;
-    for (int64_t i = begin; i < begin + entry->scheduled; ++i) {
-      tokens->push_back(entry->all[static_cast<size_t>(i)]);
-      positions->push_back(static_cast<int32_t>(i));
+  for (const Entry& entry : entries_) {
+    const int64_t begin = entry.text->cache.length;
+    for (int64_t i = begin; i < begin + entry.scheduled; ++i) {
+      tokens_->push_back(entry.text->all[static_cast<size_t>(i)]);
+      positions_->push_back(static_cast<int32_t>(i));
     }
-    step_.add(entry->text->cache, entry->scheduled);
+    step_.add(entry.text->cache, entry.scheduled);
   }
   nn::ForwardInput input;
-  input.tokens = std::move(tokens);
-  input.positions = std::move(positions);
+  input.tokens = tokens_;
+  input.positions = positions_;
   input.store = &step_;
   const Tensor hidden = decoder_.hidden(ctx, input, nullptr);
-  const Tensor last = ctx.empty({std::ssize(entries), hidden.dim(1)}, hidden.dtype());
+  const Tensor last = ctx.empty({std::ssize(entries_), hidden.dim(1)}, hidden.dtype());
   int64_t row = 0;
-  for (size_t i = 0; i < entries.size(); ++i) {
-    row += entries[i]->scheduled;
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    row += entries_[i].scheduled;
     copy_row(hidden, row - 1, last, static_cast<int64_t>(i));
   }
   return decoder_.logits(ctx, last);
@@ -109,12 +119,12 @@ bool DraftModel::guess(Entry& entry, std::span<const float> logits) const {
   try {
     const int32_t token =
         entry.text->sampler.sample({.logits = logits.first(static_cast<size_t>(candidates)),
-                                    .position = std::ssize(entry.all),
-                                    .history = entry.all,
+                                    .position = std::ssize(entry.text->all),
+                                    .history = entry.text->all,
                                     .prompt_length = entry.answer->prompt_size,
                                     .stop_tokens = options.stop_tokens});
     entry.answer->drafts.push_back(token);
-    entry.all.push_back(token);
+    entry.text->all.push_back(token);
     return true;
   } catch (const Error&) {
     return false;
@@ -122,39 +132,42 @@ bool DraftModel::guess(Entry& entry, std::span<const float> logits) const {
 }
 
 // One pass; afterwards only those are left that got another guess and want more.
-void DraftModel::pass(Context& ctx, std::vector<Entry*>& entries) {
+void DraftModel::pass(Context& ctx) {
   int64_t left = step_tokens_;
-  std::erase_if(entries, [&](Entry* entry) { return !schedule(ctx, *entry, left); });
-  if (entries.empty()) return;
+  size_t taking_part = 0;
+  for (Entry& entry : entries_) {
+    if (schedule(ctx, entry, left)) entries_[taking_part++] = entry;
+  }
+  entries_.resize(taking_part);
+  if (entries_.empty()) return;
   Tensor logits;
   try {
-    logits = forward(ctx, entries);
+    logits = forward(ctx);
   } catch (const std::exception&) {
-    for (Entry* entry : entries) fail_at(*entry->text);
-    entries.clear();
+    for (const Entry& entry : entries_) fail_at(*entry.text);
+    entries_.clear();
     return;
   }
   size_t kept = 0;
-  for (size_t i = 0; i < entries.size(); ++i) {
-    Entry& entry = *entries[i];
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    Entry& entry = entries_[i];
     Text& text = *entry.text;
-    text.tokens.assign(entry.all.begin(), entry.all.begin() + text.cache.length + entry.scheduled);
+    text.tokens.assign(text.all.begin(), text.all.begin() + text.cache.length + entry.scheduled);
     cache_.commit(text.cache, text.tokens);
-    if (text.tokens.size() < entry.all.size()) continue;  // more in the next call
+    if (text.tokens.size() < text.all.size()) continue;  // more in the next call
     const float* row = logits.data<float>() + static_cast<int64_t>(i) * logits.dim(1);
     if (!guess(entry, {row, static_cast<size_t>(logits.dim(1))})) {
       fail_at(text);
     } else if (--entry.most > 0) {
-      entries[kept++] = &entry;
+      entries_[kept++] = entry;
     }
   }
-  entries.resize(kept);
+  entries_.resize(kept);
 }
 
 void DraftModel::draft(Context& ctx, std::span<const Wanted> answers) {
   const int64_t vocab_size = decoder_.spec().vocab_size;
-  std::vector<Entry> entries;
-  entries.reserve(answers.size());
+  entries_.clear();
   for (const Wanted& wanted : answers) {
     const std::vector<int32_t>& tokens = wanted.answer->tokens;
     const bool known =
@@ -163,12 +176,10 @@ void DraftModel::draft(Context& ctx, std::span<const Wanted> answers) {
     Text& text = text_of(*wanted.answer);
     if (text.failed) continue;
     go_back(text, tokens);
-    entries.push_back(
-        {wanted.answer, &text, std::min(wanted.most, kMaxDrafts), wanted.answer->tokens});
+    text.all.assign(tokens.begin(), tokens.end());
+    entries_.push_back({wanted.answer, &text, std::min(wanted.most, kMaxDrafts)});
   }
-  std::vector<Entry*> taking_part;
-  for (Entry& entry : entries) taking_part.push_back(&entry);
-  while (!taking_part.empty()) pass(ctx, taking_part);
+  while (!entries_.empty()) pass(ctx);
 }
 
 }  // namespace cadre::infer

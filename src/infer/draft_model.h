@@ -48,6 +48,7 @@ class DraftModel {
   struct Text {
     CacheSequence cache;
     std::vector<int32_t> tokens;  // in the cache, guesses included
+    std::vector<int32_t> all;     // in a call: the answer's tokens and the guesses
     Sampler sampler;
     bool failed = false;
   };
@@ -56,15 +57,14 @@ class DraftModel {
     Answer* answer;
     Text* text;
     int64_t most;
-    std::vector<int32_t> all;  // the answer's tokens and the guesses
-    int64_t scheduled = 0;     // tokens in the pass
+    int64_t scheduled = 0;  // tokens in the pass
   };
 
   Text& text_of(const Answer& answer);
   void go_back(Text& text, std::span<const int32_t> tokens);
   bool schedule(Context& ctx, Entry& entry, int64_t& left);
-  void pass(Context& ctx, std::vector<Entry*>& entries);
-  Tensor forward(Context& ctx, const std::vector<Entry*>& entries);
+  void pass(Context& ctx);
+  Tensor forward(Context& ctx);
   bool guess(Entry& entry, std::span<const float> logits) const;
   void fail_at(Text& text);
 
@@ -75,6 +75,10 @@ class DraftModel {
   CacheStep step_;
   std::map<std::pair<int64_t, int64_t>, std::unique_ptr<Text>> texts_;  // [request, answer]
   int64_t failures_ = 0;
+  // Kept for their memory.
+  std::vector<Entry> entries_;  // of a call those that want another guess
+  std::shared_ptr<std::vector<int32_t>> tokens_;
+  std::shared_ptr<std::vector<int32_t>> positions_;
 };
 
 }  // namespace cadre::infer

@@ -11,6 +11,8 @@ namespace {
 
 constexpr int64_t kTile = ops::kAttentionTile;
 constexpr int64_t kMaxTokens = 1'000'000'000;  // of a cache
+// Room for so many new tokens is made when a text begins; a longer one makes it as it grows.
+constexpr int64_t kExpectedTokens = 1 << 14;
 
 // What a token takes in all layers together.
 int64_t bytes_per_token(const model::ModelSpec& spec, DType compute, CacheType type) {
@@ -108,16 +110,22 @@ void Engine::set_step_tokens(int64_t tokens) {
 std::unique_ptr<Answer> Engine::make_answer(int64_t number, int64_t index,
                                             const std::shared_ptr<const Request>& request) {
   const TextOptions& text = request->text;
-  return std::make_unique<Answer>(
+  const int64_t expected =
+      std::min(max_length() + 1, std::ssize(request->prompt) +
+                                     std::clamp<int64_t>(text.max_tokens, 0, kExpectedTokens));
+  auto answer = std::make_unique<Answer>(
       Answer{.request = number,
              .index = index,
              .arrival = number,
              .options = request,
              .sampler = Sampler(sampler_of(*request, index)),
              .constraint = text.constraint ? text.constraint->begin() : nullptr,
-             .cache = cache_.make_sequence(),
-             .tokens = request->prompt,
+             .cache = cache_.make_sequence(expected),
+             .tokens = {},
              .prompt_size = std::ssize(request->prompt)});
+  answer->tokens.reserve(static_cast<size_t>(expected));
+  answer->tokens.assign(request->prompt.begin(), request->prompt.end());
+  return answer;
 }
 
 int64_t Engine::submit(Request request) {

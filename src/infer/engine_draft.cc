@@ -18,7 +18,7 @@ void Engine::make_drafts(Context& ctx) {
     const int64_t room = std::min(answer.options->text.max_tokens - answer.num_new() - 1,
                                   max_length() - std::ssize(answer.tokens));
     if (room < 1) continue;
-    if (lookup_ > 0) answer.drafts = look_up(answer.tokens, std::min(room, lookup_));
+    if (lookup_ > 0) look_up(answer.tokens, std::min(room, lookup_), answer.drafts);
     if (draft_ && answer.drafts.empty()) {
       wanted_drafts_.push_back({&answer, std::min(room, draft_tokens_)});
     }

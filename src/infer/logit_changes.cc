@@ -54,6 +54,7 @@ bool LogitChanges::forbids_end(const SampleInput& input) const {
 
 void LogitChanges::count(std::span<const int32_t> tokens) {
   counts_.resize(std::max(counts_.size(), scores_.size()));
+  counted_.reserve(counts_.size());
   for (const int32_t token : tokens) {
     if (token < 0 || static_cast<size_t>(token) >= scores_.size()) continue;
     if (counts_[static_cast<size_t>(token)]++ == 0) counted_.push_back(token);

@@ -36,7 +36,7 @@ void PagePool::remove_kept(int32_t page) {
   (links.behind >= 0 ? at(links.behind).before : last_kept_) = links.before;
 }
 
-int32_t PagePool::acquire(const std::function<void(int32_t)>& on_loss) {
+int32_t PagePool::acquire(FunctionRef<void(int32_t)> on_loss) {
   if (free_.empty()) {
     if (first_kept_ < 0) return -1;
     const int32_t oldest = first_kept_;

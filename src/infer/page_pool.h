@@ -3,8 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <vector>
+
+#include "core/base/function_ref.h"
 
 namespace cadre::infer {
 
@@ -22,7 +23,7 @@ class PagePool {
 
   // A page for one owner, -1 if all are owned. If none is free it is the kept one that had an owner
   // the longest ago: `on_loss` is told before its content goes.
-  int32_t acquire(const std::function<void(int32_t page)>& on_loss);
+  int32_t acquire(FunctionRef<void(int32_t page)> on_loss);
   // One owner more; of a kept page, the first.
   void share(int32_t page);
   // One owner less.

@@ -71,9 +71,12 @@ PagedCache::PagedCache(const model::ModelSpec& spec, DType compute, const CacheO
   index_ = PrefixIndex(counts);
 }
 
-CacheSequence PagedCache::make_sequence() {
+CacheSequence PagedCache::make_sequence(int64_t length) {
   CacheSequence sequence;
   sequence.tables.resize(groups_.size());
+  for (std::vector<int32_t>& table : sequence.tables) {
+    table.reserve(static_cast<size_t>(tiles_of(length)));
+  }
   sequence.node = index_.root();
   PrefixIndex::enter(sequence.node);
   return sequence;
@@ -220,6 +223,7 @@ CacheSequence PagedCache::fork(const CacheSequence& sequence) {
   CacheSequence copy = sequence;
   PrefixIndex::enter(copy.node);
   for (size_t g = 0; g < groups_.size(); ++g) {
+    copy.tables[g].reserve(sequence.tables[g].capacity());
     // Pages beyond the end are those of the first.
     copy.tables[g].resize(static_cast<size_t>(
         std::min<int64_t>(std::ssize(copy.tables[g]), tiles_of(sequence.length))));
@@ -236,9 +240,13 @@ void PagedCache::abandon(CacheSequence& sequence) {
     for (auto page = sequence.tables[g].rbegin(); page != sequence.tables[g].rend(); ++page) {
       if (*page >= 0) groups_[g].pool.release(*page);
     }
+    sequence.tables[g].clear();
   }
   index_.leave(sequence.node);
-  sequence = make_sequence();
+  sequence.node = index_.root();
+  PrefixIndex::enter(sequence.node);
+  sequence.length = 0;
+  sequence.indexed = 0;
   ++changes_;
 }
 

@@ -52,7 +52,8 @@ class PagedCache {
   PagedCache(const PagedCache&) = delete;
   PagedCache& operator=(const PagedCache&) = delete;
 
-  CacheSequence make_sequence();
+  // With room in its tables for `length` tokens, so that they do not grow while it is written.
+  CacheSequence make_sequence(int64_t length = 0);
   // The longest sequence that fits if it is alone.
   int64_t capacity() const { return capacity_; }
 

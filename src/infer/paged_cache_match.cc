@@ -64,7 +64,7 @@ PagedCache::Match PagedCache::match(PrefixNode* start, int64_t first,
 
 // Looks for the page behind the match that has most in common with the rest of the tokens.
 void PagedCache::extend_match(std::span<const int32_t> rest, Match& match) const {
-  for (const auto& [hash, child] : match.node->children) {
+  for (PrefixNode* child = match.node->first_child; child != nullptr; child = child->next) {
     if (std::ranges::any_of(child->pages, [](int32_t page) { return page < 0; })) continue;
     const auto [ours, theirs] = std::ranges::mismatch(child->tokens, rest);
     const int64_t common = ours - child->tokens.begin();
@@ -72,7 +72,7 @@ void PagedCache::extend_match(std::span<const int32_t> rest, Match& match) const
     if (has_filters_ && ours != child->tokens.end()) continue;
     if (common > match.rows) {
       match.rows = common;
-      match.next = child.get();
+      match.next = child;
     }
   }
 }
@@ -139,7 +139,7 @@ bool PagedCache::next_is_finite(const Match& match) const {
 
 // Copies the page that begins alike; false if there is no page left for it.
 bool PagedCache::copy_next(Context& ctx, CacheSequence& sequence, const Match& match) {
-  const std::vector<int32_t> sources = match.next->pages;
+  const std::vector<int32_t> sources(match.next->pages.begin(), match.next->pages.end());
   // Owned, so that they are not taken for the copies.
   for (size_t g = 0; g < groups_.size(); ++g) groups_[g].pool.share(sources[g]);
   std::vector<int32_t> copies;

@@ -1,7 +1,7 @@
 #include "infer/prefix_index.h"
 
 #include <algorithm>
-#include <utility>
+#include <numeric>
 
 #include "core/base/error.h"
 #include "core/base/random.h"
@@ -16,33 +16,22 @@ uint64_t hash_of(std::span<const int32_t> tokens) {
 }
 
 PrefixNode* find_hashed(const PrefixNode& node, uint64_t hash, std::span<const int32_t> tokens) {
-  const auto [begin, end] = node.children.equal_range(hash);
-  for (auto child = begin; child != end; ++child) {
-    if (std::ranges::equal(child->second->tokens, tokens)) return child->second.get();
+  for (PrefixNode* child = node.first_child; child != nullptr; child = child->next) {
+    if (child->hash == hash && std::ranges::equal(child->tokens, tokens)) return child;
   }
   return nullptr;
 }
 
 }  // namespace
 
-PrefixIndex::PrefixIndex(std::vector<int64_t> num_pages) : root_(std::make_unique<PrefixNode>()) {
+// A node for each page and the root; more are needed only where pages behind windows have gone.
+PrefixIndex::PrefixIndex(const std::vector<int64_t>& num_pages)
+    : nodes_(std::accumulate(num_pages.begin(), num_pages.end(), int64_t{1}), num_pages.size()),
+      root_(nodes_.make({})) {
   for (const int64_t count : num_pages) {
     node_of_page_.emplace_back(static_cast<size_t>(count), nullptr);
   }
-  root_->pages.assign(num_pages.size(), -1);
   root_->users = 1;
-}
-
-// One after the other, not each within its parent's end: the chain of a long text is deep.
-PrefixIndex::~PrefixIndex() {
-  std::vector<std::unique_ptr<PrefixNode>> left;
-  left.push_back(std::move(root_));
-  while (!left.empty()) {
-    const std::unique_ptr<PrefixNode> node = std::move(left.back());
-    left.pop_back();
-    if (node == nullptr) continue;  // of an index that was moved from
-    for (auto& [hash, child] : node->children) left.push_back(std::move(child));
-  }
 }
 
 PrefixNode* PrefixIndex::find(const PrefixNode& node, std::span<const int32_t> tokens) {
@@ -52,13 +41,14 @@ PrefixNode* PrefixIndex::find(const PrefixNode& node, std::span<const int32_t> t
 PrefixNode* PrefixIndex::insert(PrefixNode* node, std::span<const int32_t> tokens) {
   const uint64_t hash = hash_of(tokens);
   if (PrefixNode* found = find_hashed(*node, hash, tokens)) return found;
-  auto child = std::make_unique<PrefixNode>();
+  PrefixNode* child = nodes_.make(tokens);
   child->parent = node;
   child->hash = hash;
-  child->tokens.assign(tokens.begin(), tokens.end());
-  child->pages.assign(node_of_page_.size(), -1);
+  child->next = node->first_child;
+  if (child->next != nullptr) child->next->previous = child;
+  node->first_child = child;
   ++num_nodes_;
-  return node->children.emplace(hash, std::move(child))->second.get();
+  return child;
 }
 
 void PrefixIndex::set_page(PrefixNode* node, size_t group, int32_t page) {
@@ -84,14 +74,12 @@ void PrefixIndex::leave(PrefixNode* node) {
 }
 
 void PrefixIndex::prune(PrefixNode* node) {
-  while (node->users == 0 && node->children.empty() &&
+  while (node->users == 0 && node->first_child == nullptr &&
          std::ranges::all_of(node->pages, [](int32_t page) { return page < 0; })) {
     PrefixNode* parent = node->parent;  // never null: the root always has a user
-    const auto [begin, end] = parent->children.equal_range(node->hash);
-    const auto place =
-        std::find_if(begin, end, [&](const auto& child) { return child.second.get() == node; });
-    CADRE_CHECK(place != end);
-    parent->children.erase(place);
+    (node->previous != nullptr ? node->previous->next : parent->first_child) = node->next;
+    if (node->next != nullptr) node->next->previous = node->previous;
+    nodes_.give_back(node);
     --num_nodes_;
     node = parent;
   }

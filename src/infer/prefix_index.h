@@ -3,37 +3,21 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
-namespace cadre::infer {
+#include "infer/prefix_nodes.h"
 
-// The tokens of one page behind those of its parents: a chain from the root spells the beginning of
-// a text. Only leaves may have fewer tokens than a page. A node whose pages are lost stays as long
-// as something stands behind it, for with windows a text is found by its last pages alone: a chain
-// takes as much memory as the tokens of its text, until the last of its pages is lost.
-struct PrefixNode {
-  PrefixNode* parent = nullptr;
-  uint64_t hash = 0;  // of the tokens
-  std::vector<int32_t> tokens;
-  std::vector<int32_t> pages;  // one for each group of layers; -1 where the page is lost
-  std::unordered_multimap<uint64_t, std::unique_ptr<PrefixNode>> children;
-  int64_t users = 0;  // sequences whose last full page this is
-};
+namespace cadre::infer {
 
 // A trie whose steps are found by hash and compared by token, so that no collision can hand a
 // sequence another's keys. Knows pages by number and owns none. Belongs to one thread.
 class PrefixIndex {
  public:
   // num_pages of each group.
-  explicit PrefixIndex(std::vector<int64_t> num_pages);
-  PrefixIndex(PrefixIndex&&) = default;
-  PrefixIndex& operator=(PrefixIndex&&) = default;
-  ~PrefixIndex();
+  explicit PrefixIndex(const std::vector<int64_t>& num_pages);
 
-  PrefixNode* root() { return root_.get(); }
+  PrefixNode* root() { return root_; }
   // The child with exactly these tokens; null if there is none.
   static PrefixNode* find(const PrefixNode& node, std::span<const int32_t> tokens);
   // The same, made if there is none, without pages.
@@ -54,7 +38,8 @@ class PrefixIndex {
   // Removes the node, and what only led to it, if nothing needs it.
   void prune(PrefixNode* node);
 
-  std::unique_ptr<PrefixNode> root_;
+  PrefixNodes nodes_;
+  PrefixNode* root_;
   std::vector<std::vector<PrefixNode*>> node_of_page_;  // [group][page]
   int64_t num_nodes_ = 0;
 };

@@ -20,8 +20,8 @@ int64_t latest_match(std::span<const int32_t> tokens, int64_t length) {
 
 }  // namespace
 
-std::vector<int32_t> look_up(std::span<const int32_t> tokens, int64_t count) {
-  std::vector<int32_t> found;
+void look_up(std::span<const int32_t> tokens, int64_t count, std::vector<int32_t>& found) {
+  found.clear();
   const int64_t size = std::ssize(tokens);
   for (int64_t length = std::min(kLookupTokens, size - 1); length >= kLeastLookupTokens; --length) {
     const int64_t begin = latest_match(tokens, length);
@@ -31,9 +31,8 @@ std::vector<int32_t> look_up(std::span<const int32_t> tokens, int64_t count) {
       found.push_back(at < size ? tokens[static_cast<size_t>(at)]
                                 : found[static_cast<size_t>(at - size)]);
     }
-    break;
+    return;
   }
-  return found;
 }
 
 }  // namespace cadre::infer

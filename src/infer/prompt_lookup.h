@@ -8,11 +8,11 @@
 
 namespace cadre::infer {
 
-// Up to `count` tokens that followed the last kLookupTokens tokens where they came before, the
-// latest place first; if they did not, the last ones of these, down to kLeastLookupTokens. A
+// Finds up to `count` tokens that followed the last kLookupTokens tokens where they came before,
+// the latest place first; if they did not, the last ones of these, down to kLeastLookupTokens. A
 // repetition that reaches the end goes on with itself. Linear in the text.
 constexpr int64_t kLookupTokens = 4;
 constexpr int64_t kLeastLookupTokens = 2;
-std::vector<int32_t> look_up(std::span<const int32_t> tokens, int64_t count);
+void look_up(std::span<const int32_t> tokens, int64_t count, std::vector<int32_t>& found);
 
 }  // namespace cadre::infer

@@ -54,7 +54,9 @@ void collect_candidates(std::span<const float> scores, std::span<const uint64_t>
                         int64_t top_k, Candidates& out) {
   out.clear();
   const auto add = [&](int32_t id, float score) { out.push_back({id, score, 0.0}); };
+  // Room for as many as there could be: it must not grow with a later token.
   if (top_k <= 0 || static_cast<size_t>(top_k) >= scores.size()) {
+    out.reserve(scores.size());
     for_each_allowed(scores, allowed, add);
     return;
   }
@@ -62,6 +64,7 @@ void collect_candidates(std::span<const float> scores, std::span<const uint64_t>
   // equal has a higher id. So the threshold rises as better ones are found.
   const auto count = static_cast<size_t>(top_k);
   const size_t room = 2 * count + 256;
+  out.reserve(std::min(room, scores.size()));
   float threshold = kForbidden;
   for_each_allowed(scores, allowed, [&](int32_t id, float score) {
     if (score <= threshold) return;
@@ -130,6 +133,7 @@ void keep_share(Candidates& candidates, CutCost cost, float largest, double temp
 
   std::vector<Candidate>& inside = scratch.boundary;
   inside.clear();
+  inside.reserve(candidates.capacity());
   size_t size = 0;
   const auto begin = static_cast<double>(boundary);
   for (const Candidate& candidate : candidates) {

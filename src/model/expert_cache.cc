@@ -40,30 +40,36 @@ std::vector<int64_t> share_out(const std::vector<int64_t>& experts,
 // out before anything better.
 class ExpertCache::LayerVisit final : public ops::ExpertStore::Visit {
  public:
-  LayerVisit(ExpertCache& cache, Layer& layer, std::span<const int64_t> rows)
-      : cache_(cache), layer_(layer), lock_(layer.mutex) {
-    cache.judge_guess(layer, rows);
-    layer.slots.count(rows);
-    std::vector<int64_t> misses;
-    for (int64_t e = 0; e < layer.slots.num_experts(); ++e) {
-      if (rows[static_cast<size_t>(e)] == 0) continue;
-      (layer.slots.slot_of(e) >= 0 ? order_ : misses).push_back(e);
-    }
-    hits_ = static_cast<int64_t>(order_.size());
-    std::ranges::stable_sort(misses, {}, [&](int64_t e) { return layer.slots.use_of(e); });
-    std::vector<std::span<const std::byte>> wanted;
-    for (const int64_t e : misses) {
-      const auto bytes = cache.file_bytes(layer, e);
-      wanted.insert(wanted.end(), bytes.begin(), bytes.end());
-    }
-    cache.read_ahead_.need(std::move(wanted));
-    order_.insert(order_.end(), misses.begin(), misses.end());
-    std::lock_guard lock(cache.mutex_);
-    cache.statistics_.uses += static_cast<int64_t>(order_.size());
-    cache.statistics_.hits += hits_;
+  LayerVisit(ExpertCache& cache, Layer& layer) : cache_(cache), layer_(layer) {
+    order_.reserve(static_cast<size_t>(layer.slots.num_experts()));
+    misses_.reserve(order_.capacity());
   }
 
-  const std::vector<int64_t>& order() const override { return order_; }
+  // Waits for others to end theirs.
+  void begin(std::span<const int64_t> rows) {
+    std::unique_lock own(layer_.mutex);
+    cache_.judge_guess(layer_, rows);
+    layer_.slots.count(rows);
+    order_.clear();
+    misses_.clear();
+    next_ = 0;
+    for (int64_t e = 0; e < layer_.slots.num_experts(); ++e) {
+      if (rows[static_cast<size_t>(e)] == 0) continue;
+      (layer_.slots.slot_of(e) >= 0 ? order_ : misses_).push_back(e);
+    }
+    hits_ = static_cast<int64_t>(order_.size());
+    if (!misses_.empty()) order_misses();
+    {
+      std::lock_guard lock(cache_.mutex_);
+      cache_.statistics_.uses += static_cast<int64_t>(order_.size());
+      cache_.statistics_.hits += hits_;
+    }
+    lock_ = std::move(own);
+  }
+
+  void end() override { lock_.unlock(); }
+
+  std::span<const int64_t> order() const override { return order_; }
 
   std::optional<ops::ExpertStore::Batch> next(Context& ctx) override {
     const auto size = static_cast<int64_t>(order_.size());
@@ -78,24 +84,46 @@ class ExpertCache::LayerVisit final : public ops::ExpertStore::Visit {
                                             static_cast<size_t>(experts.size())));
     }
     next_ = experts.end;
-    auto slots = std::make_shared<std::vector<int64_t>>();
+    // Of an earlier batch unless somebody still has that.
+    if (slots_.use_count() != 1) slots_ = std::make_shared<std::vector<int64_t>>();
+    slots_->clear();
+    slots_->reserve(order_.capacity());
     for (int64_t i = experts.begin; i < experts.end; ++i) {
-      slots->push_back(layer_.slots.slot_of(order_[static_cast<size_t>(i)]));
+      slots_->push_back(layer_.slots.slot_of(order_[static_cast<size_t>(i)]));
     }
     ops::ExpertStore::Batch batch = {experts, layer_.gate_up.stack, layer_.down.stack};
-    batch.gate_up.slots = slots;
-    batch.down.slots = std::move(slots);
+    batch.gate_up.slots = slots_;
+    batch.down.slots = slots_;
     return batch;
   }
 
  private:
+  void order_misses() {
+    std::ranges::sort(misses_, {}, [&](int64_t e) { return std::pair(layer_.slots.use_of(e), e); });
+    std::vector<std::span<const std::byte>> wanted;
+    for (const int64_t e : misses_) {
+      const auto bytes = cache_.file_bytes(layer_, e);
+      wanted.insert(wanted.end(), bytes.begin(), bytes.end());
+    }
+    cache_.read_ahead_.need(std::move(wanted));
+    order_.insert(order_.end(), misses_.begin(), misses_.end());
+  }
+
   ExpertCache& cache_;
   Layer& layer_;
   std::unique_lock<std::mutex> lock_;
   std::vector<int64_t> order_;
+  std::vector<int64_t> misses_;
+  std::shared_ptr<std::vector<int64_t>> slots_;
   int64_t hits_ = 0;
   int64_t next_ = 0;
 };
+
+ExpertCache::Layer::Layer(int64_t num_experts, int64_t num_slots) : slots(num_experts, num_slots) {}
+
+ExpertCache::Layer::~Layer() = default;
+
+ExpertCache::~ExpertCache() = default;
 
 ExpertCache::ExpertCache(Context& ctx, const ModelSpec& spec,
                          std::shared_ptr<const Weights> weights, const LoadOptions& options,
@@ -133,6 +161,7 @@ ExpertCache::ExpertCache(Context& ctx, const ModelSpec& spec,
   for (size_t l = 0; l < layers; ++l) {
     if (experts[l] == 0) continue;
     layers_[l] = std::make_unique<Layer>(experts[l], slots[l]);
+    layers_[l]->visit = std::make_unique<LayerVisit>(*this, *layers_[l]);
     layers_[l]->gate_up = std::move(gate_ups[l]);
     layers_[l]->down = std::move(downs[l]);
     make_stack(ctx, layers_[l]->gate_up, slots[l]);
@@ -233,14 +262,15 @@ void ExpertCache::load(Context& ctx, Layer& layer, std::span<const int64_t> expe
   trial_.add(seconds, bytes);
 }
 
-std::unique_ptr<ops::ExpertStore::Visit> ExpertCache::visit(int64_t layer,
-                                                            std::span<const int64_t> rows) {
+ops::ExpertStore::VisitHandle ExpertCache::visit(int64_t layer, std::span<const int64_t> rows) {
   CADRE_CHECK(layers_[static_cast<size_t>(layer)] != nullptr);
   if (layer == first_layer_) {
     std::lock_guard lock(mutex_);
     trial_.begin_pass();
   }
-  return std::make_unique<LayerVisit>(*this, *layers_[static_cast<size_t>(layer)], rows);
+  LayerVisit& visit = *layers_[static_cast<size_t>(layer)]->visit;
+  visit.begin(rows);
+  return VisitHandle(&visit);
 }
 
 bool ExpertCache::wants_guess(int64_t layer) {

@@ -45,11 +45,12 @@ class ExpertCache final : public ops::ExpertStore {
   // and allocator must outlive it.
   ExpertCache(Context& ctx, const ModelSpec& spec, std::shared_ptr<const Weights> weights,
               const LoadOptions& options, int64_t dense_bytes);
+  ~ExpertCache() override;
 
   // The slots of one parameter, which has the kind `expert`; see ops::Weight::slots.
   ops::Weight stack(int64_t parameter) const;
 
-  std::unique_ptr<Visit> visit(int64_t layer, std::span<const int64_t> rows) override;
+  VisitHandle visit(int64_t layer, std::span<const int64_t> rows) override;
   bool wants_guess(int64_t layer) override;
   void guess(int64_t layer, std::span<const int64_t> rows) override;
 
@@ -63,15 +64,17 @@ class ExpertCache final : public ops::ExpertStore {
     WeightHolding holding;
     ops::Weight stack;
   };
+  class LayerVisit;
   struct Layer {
-    Layer(int64_t num_experts, int64_t num_slots) : slots(num_experts, num_slots) {}
+    Layer(int64_t num_experts, int64_t num_slots);
+    ~Layer();
     std::mutex mutex;  // guards all below but for the stacks' shapes
     ExpertSlots slots;
     Part gate_up, down;
     std::vector<bool> guessed;  // [E], empty without a guess
     std::chrono::steady_clock::time_point guess_begun;
+    std::unique_ptr<LayerVisit> visit;  // the one that may be under way
   };
-  class LayerVisit;
 
   Part make_part(const ModelSpec& spec, int64_t parameter, const LoadOptions& options) const;
   void make_stack(Context& ctx, Part& part, int64_t slots) const;

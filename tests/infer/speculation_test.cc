@@ -77,7 +77,9 @@ model::ModelSpec with_vocabulary(model::ModelSpec spec, int64_t size) {
 
 TEST_CASE("lookup: what followed the same tokens the last time they came") {
   const auto look = [](std::vector<int32_t> tokens, int64_t count) {
-    return infer::look_up(tokens, count);
+    std::vector<int32_t> found = {9};
+    infer::look_up(tokens, count, found);
+    return found;
   };
   CHECK(look({1, 2, 3, 4, 5, 1, 2, 3}, 2) == std::vector<int32_t>{4, 5});
   // The latest of two places, the longest of two matches.

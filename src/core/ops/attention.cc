@@ -136,9 +136,8 @@ void backward_segment(Context& ctx, const AttentionOperands& of, const BackwardO
                           block.kv_head * group + r % group];
     }
     std::fill_n(s.dq, rows * head_dim, 0.0f);
-    for (const AttentionTile& tile : attention_tiles(block, of.shape)) {
-      backward_tile(ctx, of, block, tile, s);
-    }
+    for_each_tile(block, of.shape,
+                  [&](const AttentionTile& tile) { backward_tile(ctx, of, block, tile, s); });
     if (!more.dq.wanted()) continue;
     auto* dq = static_cast<std::byte*>(more.dq.value.raw()) + of.q_offset(block, begin);
     write_rows(ctx, s.dq, block.queries.size(), group * head_dim,
@@ -154,28 +153,19 @@ int64_t longest(const std::vector<AttentionSegment>& segments) {
   return num_keys;
 }
 
-std::vector<Range> ranges(const std::vector<AttentionSegment>& segments, bool of_keys) {
-  std::vector<Range> all;
-  for (const AttentionSegment& s : segments) {
-    const int64_t begin = of_keys ? s.key_begin : s.query_begin;
-    all.push_back({begin, begin + (of_keys ? s.num_keys : s.num_queries)});
-  }
-  return all;
-}
-
 void backward(Context& ctx, const AttentionOperands& of, const BackwardOperands& more,
               const std::vector<AttentionSegment>& segments) {
-  const auto clear = [&](const Gradient& gradient, bool of_keys) {
+  const auto clear = [&](const Gradient& gradient, SegmentRows which) {
     CADRE_CHECK(!gradient.wanted() || gradient.value.dtype() == of.type);
     if (!gradient.wanted() || gradient.accumulate) return;
-    zero_rows(gradient.value, uncovered_rows(ranges(segments, of_keys), gradient.value.dim(0)));
+    zero_rows_outside(gradient.value, rows_of_segments(ctx, segments, which));
   };
-  clear(more.dq, false);
-  clear(more.dk, true);
-  clear(more.dv, true);
+  clear(more.dq, SegmentRows::queries);
+  clear(more.dk, SegmentRows::keys);
+  clear(more.dv, SegmentRows::keys);
   const int64_t rows = std::max<int64_t>(1, kBlockRows / of.shape.group()) * of.shape.group();
   const BackwardScratch size(nullptr, rows, longest(segments), of.shape.head_dim, of.element());
-  const std::vector<AttentionBlock> tasks = attention_blocks(segments, of.shape, 0);
+  const PoolVector<AttentionBlock> tasks = attention_blocks(ctx, segments, of.shape, 0);
   ctx.for_tasks(static_cast<int64_t>(tasks.size()), size.bytes, [&](int64_t i, std::byte* scratch) {
     backward_segment(ctx, of, more, tasks[static_cast<size_t>(i)], rows, scratch);
   });
@@ -187,7 +177,7 @@ Tensor attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v
                  const AttentionSegments& segments, const AttentionOptions& options) {
   Tape* tape = ctx.tape();
   const bool tracked = tape != nullptr && (tape->tracks(q) || tape->tracks(k) || tape->tracks(v));
-  const AttentionOperands of = {.shape = check_attention(q, k, v, *segments, options, tracked),
+  const AttentionOperands of = {.shape = check_attention(ctx, q, k, v, *segments, options, tracked),
                                 .scale = options.scale,
                                 .type = q.dtype(),
                                 .q = static_cast<const std::byte*>(q.raw()),

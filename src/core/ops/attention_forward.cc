@@ -145,9 +145,8 @@ void forward_block(Context& ctx, const AttentionOperands& of, const AttentionBlo
   std::fill_n(s.row_max, rows, -std::numeric_limits<float>::infinity());
   std::fill_n(s.row_sum, rows, 0.0f);
   std::fill_n(s.output, rows * head_dim, 0.0f);
-  for (const AttentionTile& tile : attention_tiles(block, of.shape)) {
-    forward_tile(ctx, of, block, tile, s);
-  }
+  for_each_tile(block, of.shape,
+                [&](const AttentionTile& tile) { forward_tile(ctx, of, block, tile, s); });
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t query = block.queries.begin + r / group;
     const int64_t head = block.kv_head * group + r % group;
@@ -160,21 +159,13 @@ void forward_block(Context& ctx, const AttentionOperands& of, const AttentionBlo
   }
 }
 
-std::vector<Range> query_rows(const std::vector<AttentionSegment>& segments) {
-  std::vector<Range> rows;
-  for (const AttentionSegment& s : segments) {
-    rows.push_back({s.query_begin, s.query_begin + s.num_queries});
-  }
-  return rows;
-}
-
 }  // namespace
 
 void attention_forward(Context& ctx, const AttentionOperands& of,
                        const std::vector<AttentionSegment>& segments, const Tensor& out,
                        float* lse) {
-  zero_rows(out, uncovered_rows(query_rows(segments), out.dim(0)));
-  const std::vector<AttentionBlock> blocks = attention_blocks(segments, of.shape, kBlockRows);
+  zero_rows_outside(out, rows_of_segments(ctx, segments, SegmentRows::queries));
+  const PoolVector<AttentionBlock> blocks = attention_blocks(ctx, segments, of.shape, kBlockRows);
   int64_t rows = 1;
   for (const AttentionBlock& block : blocks) rows = std::max(rows, of.max_rows(block));
   const ForwardScratch size(nullptr, rows, of.shape.head_dim, of.element(), of.sink_q != nullptr);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "core/ops/check.h"
 #include "core/tensor/packed_rows.h"
@@ -9,9 +10,7 @@
 namespace cadre::ops {
 namespace {
 
-void check_disjoint(std::vector<Range> ranges, const char* what) {
-  std::sort(ranges.begin(), ranges.end(),
-            [](const Range& x, const Range& y) { return x.begin < y.begin; });
+void check_disjoint(const PoolVector<Range>& ranges, const char* what) {
   for (size_t i = 1; i < ranges.size(); ++i) {
     if (ranges[i].begin < ranges[i - 1].end) {
       fail(ErrorKind::invalid_input, "attention: segments share {} {}", what, ranges[i].begin);
@@ -35,19 +34,6 @@ void check_extents(const AttentionSegment& s, int64_t num_queries, int64_t num_k
        "attention: a segment has queries {} + {} and keys {} + {}, expected no more queries "
        "than keys, within {} and {} rows",
        s.query_begin, s.num_queries, s.key_begin, s.num_keys, num_queries, num_keys);
-}
-
-void check_segments(const std::vector<AttentionSegment>& segments, int64_t num_queries,
-                    int64_t num_keys, bool derive) {
-  std::vector<Range> queries;
-  std::vector<Range> keys;
-  for (const AttentionSegment& s : segments) {
-    check_extents(s, num_queries, num_keys);
-    if (s.num_queries > 0) queries.push_back({s.query_begin, s.query_begin + s.num_queries});
-    if (s.num_keys > 0) keys.push_back({s.key_begin, s.key_begin + s.num_keys});
-  }
-  check_disjoint(queries, "query");
-  if (derive) check_disjoint(keys, "key");
 }
 
 // Sums of a position and the window stay far below 2^63.
@@ -96,7 +82,7 @@ void check_table(const AttentionSegment& s, int64_t first, int64_t end, int64_t 
 
 }  // namespace
 
-AttentionShape check_attention(const Tensor& q, const Tensor& k, const Tensor& v,
+AttentionShape check_attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v,
                                const std::vector<AttentionSegment>& segments,
                                const AttentionOptions& options, bool derive) {
   expect_activation(q, "attention: q");
@@ -109,12 +95,14 @@ AttentionShape check_attention(const Tensor& q, const Tensor& k, const Tensor& v
   expect_shape(k, {k.dim(0), options.num_kv_heads * head_dim}, "attention: k");
   expect_shape(v, k.shape(), "attention: v");
   CADRE_CHECK(options.sinks == 0);
-  check_segments(segments, q.dim(0), k.dim(0), derive);
+  for (const AttentionSegment& s : segments) check_extents(s, q.dim(0), k.dim(0));
+  check_disjoint(rows_of_segments(ctx, segments, SegmentRows::queries), "query");
+  if (derive) check_disjoint(rows_of_segments(ctx, segments, SegmentRows::keys), "key");
   const int64_t window = options.window > 0 ? std::min(options.window, kMaxWindow) : k.dim(0) + 1;
   return {options.num_heads, options.num_kv_heads, head_dim, window};
 }
 
-AttentionShape check_paged_attention(const Tensor& q, const KeyValuePages& pages,
+AttentionShape check_paged_attention(Context& ctx, const Tensor& q, const KeyValuePages& pages,
                                      const std::vector<AttentionSegment>& segments,
                                      const AttentionOptions& options) {
   expect_activation(q, "attention: q");
@@ -123,39 +111,47 @@ AttentionShape check_paged_attention(const Tensor& q, const KeyValuePages& pages
   const int64_t head_dim = q.dim(1) / options.num_heads;
   check_pages(pages, q.dtype(), options.num_kv_heads, head_dim);
   const int64_t window = options.window > 0 ? std::min(options.window, kMaxWindow) : kMaxWindow;
-  std::vector<Range> queries;
   for (const AttentionSegment& s : segments) {
     check_extents(s, q.dim(0), static_cast<int64_t>(s.pages.size()) * kKeyTile);
     if (s.num_queries == 0) continue;
     const int64_t first = first_visible(s.num_keys - s.num_queries, window, options.sinks);
     check_table(s, first, s.num_keys, pages.keys.dim(0));
     check_table(s, 0, std::min(options.sinks, s.num_keys), pages.keys.dim(0));
-    queries.push_back({s.query_begin, s.query_begin + s.num_queries});
   }
-  check_disjoint(queries, "query");
+  check_disjoint(rows_of_segments(ctx, segments, SegmentRows::queries), "query");
   return {options.num_heads, options.num_kv_heads, head_dim, window,
           std::min(options.sinks, kMaxWindow)};
 }
 
-std::vector<Range> uncovered_rows(std::vector<Range> covered, int64_t num_rows) {
-  std::sort(covered.begin(), covered.end(),
-            [](const Range& x, const Range& y) { return x.begin < y.begin; });
-  std::vector<Range> gaps;
-  int64_t end = 0;
-  for (const Range& rows : covered) {
-    if (rows.begin > end) gaps.push_back({end, rows.begin});
-    end = std::max(end, rows.end);
+PoolVector<Range> rows_of_segments(Context& ctx, const std::vector<AttentionSegment>& segments,
+                                   SegmentRows which) {
+  PoolVector<Range> rows(ctx.allocator());
+  rows.reserve(segments.size());
+  for (const AttentionSegment& s : segments) {
+    const int64_t begin = which == SegmentRows::keys ? s.key_begin : s.query_begin;
+    const int64_t count = which == SegmentRows::keys ? s.num_keys : s.num_queries;
+    if (count > 0) rows.push_back({begin, begin + count});
   }
-  if (end < num_rows) gaps.push_back({end, num_rows});
-  return gaps;
+  std::sort(rows.begin(), rows.end(),
+            [](const Range& x, const Range& y) { return x.begin < y.begin; });
+  return rows;
 }
 
-std::vector<AttentionBlock> attention_blocks(const std::vector<AttentionSegment>& segments,
-                                             const AttentionShape& shape, int64_t rows) {
-  std::vector<AttentionBlock> blocks;
+PoolVector<AttentionBlock> attention_blocks(Context& ctx,
+                                            const std::vector<AttentionSegment>& segments,
+                                            const AttentionShape& shape, int64_t rows) {
+  const auto step_of = [&](const AttentionSegment& segment) {
+    return std::max<int64_t>(1, rows == 0 ? segment.num_queries : rows / shape.group());
+  };
+  int64_t count = 0;
   for (const AttentionSegment& segment : segments) {
-    const int64_t step =
-        rows == 0 ? segment.num_queries : std::max<int64_t>(1, rows / shape.group());
+    const int64_t step = step_of(segment);
+    count += (segment.num_queries + step - 1) / step * shape.num_kv_heads;
+  }
+  PoolVector<AttentionBlock> blocks(ctx.allocator());
+  blocks.reserve(static_cast<size_t>(count));
+  for (const AttentionSegment& segment : segments) {
+    const int64_t step = step_of(segment);
     for (int64_t begin = 0; begin < segment.num_queries; begin += step) {
       const Range queries = {begin, std::min(segment.num_queries, begin + step)};
       for (int64_t h = 0; h < shape.num_kv_heads; ++h) blocks.push_back({segment, h, queries});
@@ -164,22 +160,24 @@ std::vector<AttentionBlock> attention_blocks(const std::vector<AttentionSegment>
   const auto work = [](const AttentionBlock& block) {
     return block.queries.size() * (block.position(block.queries.end));
   };
-  std::stable_sort(blocks.begin(), blocks.end(),
-                   [&](const auto& x, const auto& y) { return work(x) > work(y); });
+  const auto place = [](const AttentionBlock& block) {
+    return std::pair(block.segment.query_begin + block.queries.begin, block.kv_head);
+  };
+  std::sort(blocks.begin(), blocks.end(), [&](const auto& x, const auto& y) {
+    return work(x) != work(y) ? work(x) > work(y) : place(x) < place(y);
+  });
   return blocks;
 }
 
-std::vector<AttentionTile> attention_tiles(const AttentionBlock& block,
-                                           const AttentionShape& shape) {
-  std::vector<AttentionTile> tiles;
+void for_each_tile(const AttentionBlock& block, const AttentionShape& shape,
+                   FunctionRef<void(const AttentionTile&)> visit) {
   const Range& queries = block.queries;
   const int64_t origin = block.position(0);
   const int64_t last = block.position(queries.end);  // one past the last key that is seen
   const int64_t reach = shape.window + shape.sinks;
   const int64_t first_apart = std::max(queries.begin, reach - origin);  // sees sinks as such
   for (int64_t key = 0; key < shape.sinks && first_apart < queries.end; key += kKeyTile) {
-    tiles.push_back(
-        {{key, std::min(shape.sinks, key + kKeyTile)}, {first_apart, queries.end}, true});
+    visit({{key, std::min(shape.sinks, key + kKeyTile)}, {first_apart, queries.end}, true});
   }
   const int64_t first = first_visible(block.position(queries.begin), shape.window, shape.sinks);
   for (int64_t key = first / kKeyTile * kKeyTile; key < last; key += kKeyTile) {
@@ -188,9 +186,8 @@ std::vector<AttentionTile> attention_tiles(const AttentionBlock& block,
     const int64_t begin = std::max(queries.begin, keys.begin - origin);
     const int64_t end =
         std::min(queries.end, std::max(keys.end - 1 + shape.window, reach) - origin);
-    if (begin < end) tiles.push_back({keys, {begin, end}});
+    if (begin < end) visit({keys, {begin, end}});
   }
-  return tiles;
 }
 
 void visible_keys(const AttentionBlock& block, const AttentionShape& shape,

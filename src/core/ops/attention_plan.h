@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/base/function_ref.h"
 #include "core/base/range.h"
 #include "core/ops/paged_attention.h"
+#include "core/tensor/pool_vector.h"
 
 namespace cadre::ops {
 
@@ -27,17 +29,19 @@ struct AttentionShape {
 };
 
 // Checks all arguments: Error(invalid_input). With `derive`, key ranges must not overlap either.
-AttentionShape check_attention(const Tensor& q, const Tensor& k, const Tensor& v,
+AttentionShape check_attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v,
                                const std::vector<AttentionSegment>& segments,
                                const AttentionOptions& options, bool derive);
 
 // The same for paged_attention.
-AttentionShape check_paged_attention(const Tensor& q, const KeyValuePages& pages,
+AttentionShape check_paged_attention(Context& ctx, const Tensor& q, const KeyValuePages& pages,
                                      const std::vector<AttentionSegment>& segments,
                                      const AttentionOptions& options);
 
-// The rows of [0, num_rows) that lie in no [begin, begin + size), in order.
-std::vector<Range> uncovered_rows(std::vector<Range> covered, int64_t num_rows);
+// The queries, or else keys, of the segments that have any, in order.
+enum class SegmentRows { queries, keys };
+PoolVector<Range> rows_of_segments(Context& ctx, const std::vector<AttentionSegment>& segments,
+                                   SegmentRows which);
 
 // Queries [queries) of one segment, counted from its first query, for the query heads of one
 // key/value head. Its rows are numbered (query, head of the group), so those of one query lie
@@ -60,11 +64,12 @@ struct AttentionTile {
 
 // Cuts segments and heads into blocks of about `rows` rows, those with most work first. rows = 0
 // keeps all queries of a segment in one block.
-std::vector<AttentionBlock> attention_blocks(const std::vector<AttentionSegment>& segments,
-                                             const AttentionShape& shape, int64_t rows);
-// The tiles that a block sees, in order.
-std::vector<AttentionTile> attention_tiles(const AttentionBlock& block,
-                                           const AttentionShape& shape);
+PoolVector<AttentionBlock> attention_blocks(Context& ctx,
+                                            const std::vector<AttentionSegment>& segments,
+                                            const AttentionShape& shape, int64_t rows);
+// Calls visit with each tile that a block sees, in order.
+void for_each_tile(const AttentionBlock& block, const AttentionShape& shape,
+                   FunctionRef<void(const AttentionTile&)> visit);
 // For each row of tile.queries the keys that it sees, [first, last) within the tile.
 void visible_keys(const AttentionBlock& block, const AttentionShape& shape,
                   const AttentionTile& tile, int32_t* first, int32_t* last);

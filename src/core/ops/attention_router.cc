@@ -63,14 +63,15 @@ Tensor attention_router(Context& ctx, const Tensor& qkv) {
   }
   const int64_t num_experts = qkv.dim(1) / 3;
   const int64_t row_bytes = 8 * num_experts * num_experts;
-  const auto elements = static_cast<size_t>(num_experts * num_experts);
+  const int64_t elements = num_experts * num_experts;
   const Tensor y = ctx.empty({qkv.dim(0), num_experts}, DType::f32);
-  ctx.for_rows(qkv.dim(0), row_bytes, [&](Range tokens) {
-    std::vector<float> a(elements);
+  const int64_t scratch_bytes = elements * dtype_size(DType::f32);
+  ctx.for_rows(qkv.dim(0), row_bytes, scratch_bytes, [&](Range tokens, std::byte* scratch) {
+    auto* a = reinterpret_cast<float*>(scratch);
     for (int64_t n = tokens.begin; n < tokens.end; ++n) {
       const Projections x(qkv.data<float>() + 3 * n * num_experts, num_experts);
-      attend(ctx, x, a.data());
-      forward_token(x, a.data(), y.data<float>() + n * num_experts);
+      attend(ctx, x, a);
+      forward_token(x, a, y.data<float>() + n * num_experts);
     }
   });
   Tape* tape = ctx.tape();
@@ -79,7 +80,7 @@ Tensor attention_router(Context& ctx, const Tensor& qkv) {
   tape->record(y, [=](Context& c, const Tensor& dy) {
     const Tensor dx = c.empty_like(qkv);
     c.for_rows(qkv.dim(0), row_bytes, [&](Range tokens) {
-      std::vector<float> a(elements);
+      std::vector<float> a(static_cast<size_t>(elements));
       std::vector<float> p(static_cast<size_t>(num_experts));
       std::vector<double> sums(static_cast<size_t>(3 * num_experts));
       for (int64_t n = tokens.begin; n < tokens.end; ++n) {

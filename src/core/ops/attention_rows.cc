@@ -92,12 +92,19 @@ void write_rows(Context& ctx, const float* x, int64_t rows, int64_t width,
   }
 }
 
-void zero_rows(const Tensor& x, const std::vector<Range>& rows) {
+void zero_rows_outside(const Tensor& x, const PoolVector<Range>& ranges) {
   const int64_t row_bytes = x.dim(1) * dtype_size(x.dtype());
-  for (const Range& range : rows) {
-    std::memset(static_cast<std::byte*>(x.raw()) + range.begin * row_bytes, 0,
-                static_cast<size_t>(range.size() * row_bytes));
+  const auto zero = [&](Range gap) {
+    if (gap.begin >= gap.end) return;
+    std::memset(static_cast<std::byte*>(x.raw()) + gap.begin * row_bytes, 0,
+                static_cast<size_t>(gap.size() * row_bytes));
+  };
+  int64_t end = 0;
+  for (const Range& range : ranges) {
+    zero({end, range.begin});
+    end = std::max(end, range.end);
   }
+  zero({end, x.dim(0)});
 }
 
 float dot(const std::byte* x, const std::byte* y, DType type, int64_t count) {

@@ -76,8 +76,8 @@ struct RowTarget {
 };
 // y[r, i] (+)= x[r, i] for rows of `width` elements.
 void write_rows(Context& ctx, const float* x, int64_t rows, int64_t width, const RowTarget& target);
-// Zeroes the given rows of x, [N, width].
-void zero_rows(const Tensor& x, const std::vector<Range>& rows);
+// Zeroes the rows of x, [N, width], that none of the ranges names; these are in order.
+void zero_rows_outside(const Tensor& x, const PoolVector<Range>& ranges);
 // The inner product of two runs of elements, in f32, in one fixed order.
 float dot(const std::byte* x, const std::byte* y, DType type, int64_t count);
 

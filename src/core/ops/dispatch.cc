@@ -6,7 +6,7 @@
 
 namespace cadre::ops {
 
-DispatchPlanPtr plan_dispatch(Context& /*ctx*/, const Tensor& experts, int64_t num_experts) {
+DispatchPlanPtr plan_dispatch(Context& ctx, const Tensor& experts, int64_t num_experts) {
   expect_rank(experts, 2, "plan_dispatch: experts");
   expect_dtype(experts, DType::i32, "plan_dispatch: experts");
   const int64_t num_tokens = experts.dim(0);
@@ -16,7 +16,8 @@ DispatchPlanPtr plan_dispatch(Context& /*ctx*/, const Tensor& experts, int64_t n
          experts.elements());
   }
   const std::span<const int32_t> chosen = experts.span<int32_t>();
-  std::vector<int64_t> offsets(static_cast<size_t>(num_experts) + 1, 0);
+  Allocator& pool = ctx.allocator();
+  PoolVector<int64_t> offsets(static_cast<size_t>(num_experts) + 1, 0, pool);
   for (const int32_t e : chosen) {
     if (e < -1 || e >= num_experts) {
       fail(ErrorKind::invalid_input, "plan_dispatch: expert {}, expected 0 to {}, or -1 for none",
@@ -25,12 +26,12 @@ DispatchPlanPtr plan_dispatch(Context& /*ctx*/, const Tensor& experts, int64_t n
     if (e >= 0) ++offsets[static_cast<size_t>(e) + 1];
   }
   for (size_t e = 0; e + 1 < offsets.size(); ++e) offsets[e + 1] += offsets[e];
-  auto plan = std::make_shared<DispatchPlan>();
+  auto plan = std::allocate_shared<DispatchPlan>(PoolAllocator<DispatchPlan>(pool));
   plan->num_tokens = num_tokens;
   plan->top_k = top_k;
-  plan->source.resize(static_cast<size_t>(offsets.back()));
-  plan->slot.resize(chosen.size());
-  std::vector<int64_t> next(offsets.begin(), offsets.end() - 1);
+  plan->source = PoolVector<int32_t>(static_cast<size_t>(offsets.back()), pool);
+  plan->slot = PoolVector<int32_t>(chosen.size(), pool);
+  PoolVector<int64_t> next(offsets.begin(), offsets.end() - 1, pool);
   for (int64_t n = 0; n < num_tokens; ++n) {
     for (int64_t j = 0; j < top_k; ++j) {
       const auto choice = static_cast<size_t>(n * top_k + j);
@@ -43,7 +44,7 @@ DispatchPlanPtr plan_dispatch(Context& /*ctx*/, const Tensor& experts, int64_t n
       plan->slot[choice] = static_cast<int32_t>(row);
     }
   }
-  plan->offsets = std::make_shared<const std::vector<int64_t>>(std::move(offsets));
+  plan->offsets = std::move(offsets);
   return plan;
 }
 

@@ -4,21 +4,21 @@
 
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "core/ops/context.h"
 #include "core/ops/linear.h"
+#include "core/tensor/pool_vector.h"
 
 namespace cadre::ops {
 
 // Rows in the order of experts, within an expert in the order of tokens: M = N * k rows, fewer
 // where choices were dropped.
 struct DispatchPlan {
-  int64_t num_tokens;
-  int64_t top_k;
-  GroupOffsets offsets;         // [E + 1] rows of each expert
-  std::vector<int32_t> source;  // [M] token of each row
-  std::vector<int32_t> slot;    // [N, k] row of each choice; -1 for one that was dropped
+  int64_t num_tokens = 0;
+  int64_t top_k = 0;
+  PoolVector<int64_t> offsets;  // [E + 1] rows of each expert
+  PoolVector<int32_t> source;   // [M] token of each row
+  PoolVector<int32_t> slot;     // [N, k] row of each choice; -1 for one that was dropped
 };
 using DispatchPlanPtr = std::shared_ptr<const DispatchPlan>;
 

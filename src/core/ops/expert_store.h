@@ -5,7 +5,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "core/base/range.h"
 #include "core/ops/context.h"
@@ -32,15 +31,22 @@ class ExpertStore {
    public:
     virtual ~Visit() = default;
     // Every expert that has rows, once; the order in which they come.
-    virtual const std::vector<int64_t>& order() const = 0;
+    virtual std::span<const int64_t> order() const = 0;
     // The next of them, as many as there is room for, in memory until the next call; nothing after
     // the last. Throws what reading a file throws.
     virtual std::optional<Batch> next(Context& ctx) = 0;
+    // Lets others visit the layer.
+    virtual void end() = 0;
   };
+  // The store keeps its visits for their memory.
+  struct EndVisit {
+    void operator()(Visit* visit) const { visit->end(); }
+  };
+  using VisitHandle = std::unique_ptr<Visit, EndVisit>;
 
   // Expert e of the layer gets rows[e] rows. Visits of a layer by several threads wait for each
   // other.
-  virtual std::unique_ptr<Visit> visit(int64_t layer, std::span<const int64_t> rows) = 0;
+  virtual VisitHandle visit(int64_t layer, std::span<const int64_t> rows) = 0;
 
   // Whether a guess at the layer's experts would be of use now.
   virtual bool wants_guess(int64_t layer) = 0;

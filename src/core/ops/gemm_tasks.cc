@@ -1,7 +1,8 @@
 #include "core/ops/gemm_tasks.h"
 
 #include <algorithm>
-#include <vector>
+
+#include "core/tensor/pool_vector.h"
 
 namespace cadre::ops {
 namespace {
@@ -34,7 +35,7 @@ int64_t extent(int64_t size, int64_t parts) {
 // Cuts a product into about `parts` blocks of equal size. Every block packs its rows of a and its
 // columns of b, so of all grids the one that packs least is taken; among equals the one that packs
 // the operand that lies across k less often.
-void cut(const kernels::GemmArgs& args, int64_t parts, std::vector<Block>* blocks) {
+void cut(const kernels::GemmArgs& args, int64_t parts, PoolVector<Block>* blocks) {
   int64_t best_rows = 1;
   const auto packed = [&](int64_t rows) { return divide_up(parts, rows) * args.m + rows * args.n; };
   for (int64_t rows = 1; rows <= parts; ++rows) {
@@ -73,12 +74,17 @@ void run_gemms(Context& ctx, std::span<const kernels::GemmArgs> products) {
   int64_t total = 0;
   for (const kernels::GemmArgs& args : products) total += work(args);
   // Large products first, so that what is left for the end is small.
-  std::vector<const kernels::GemmArgs*> order;
+  PoolVector<const kernels::GemmArgs*> order(ctx.allocator());
+  order.reserve(products.size());
   for (const kernels::GemmArgs& args : products) order.push_back(&args);
-  std::stable_sort(order.begin(), order.end(),
-                   [](const auto* x, const auto* y) { return work(*x) > work(*y); });
-  std::vector<Block> blocks;
+  std::sort(order.begin(), order.end(), [](const auto* x, const auto* y) {
+    return work(*x) != work(*y) ? work(*x) > work(*y) : x < y;
+  });
   const int64_t tasks = kTasksPerThread * ctx.pool().num_threads();
+  // Grids have less than twice the blocks that were asked for, and those are no more than products
+  // and tasks together: the same room however rows fall to the products.
+  PoolVector<Block> blocks(ctx.allocator());
+  blocks.reserve(2 * (products.size() + static_cast<size_t>(tasks) + 1));
   for (const kernels::GemmArgs* args : order) {
     // A share of the tasks that goes with the work.
     const int64_t task_work = std::max(kLeastWork, total / tasks);

@@ -3,6 +3,7 @@
 #include "core/ops/check.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/gemm_tasks.h"
+#include "core/tensor/pool_vector.h"
 
 namespace cadre::ops {
 namespace {
@@ -18,7 +19,6 @@ struct Group {
 struct Products {
   int64_t in;
   int64_t out;
-  std::vector<Group> groups;
 
   static const std::byte* at(const Tensor& x, int64_t elements) {
     return static_cast<const std::byte*>(x.raw()) + elements * dtype_size(x.dtype());
@@ -28,8 +28,10 @@ struct Products {
   }
 
   // y = x w^T
-  void forward(Context& ctx, const Tensor& x, const Tensor& w, const Tensor& y) const {
-    std::vector<kernels::GemmArgs> products;
+  void forward(Context& ctx, const Tensor& x, const Tensor& w, const Tensor& y,
+               std::span<const Group> groups) const {
+    PoolVector<kernels::GemmArgs> products(ctx.allocator());
+    products.reserve(groups.size());
     for (const Group& group : groups) {
       products.push_back({.m = group.rows,
                           .n = out,
@@ -49,8 +51,9 @@ struct Products {
 
   // dx = dy w and dw = dy^T x, those that are wanted, as one set of tasks.
   void backward(Context& ctx, const Tensor& dy, const Tensor& x, const Tensor& w,
-                const Gradient& dx, const Gradient& dw) const {
-    std::vector<kernels::GemmArgs> products;
+                const Gradient& dx, const Gradient& dw, std::span<const Group> groups) const {
+    PoolVector<kernels::GemmArgs> products(ctx.allocator());
+    products.reserve(2 * groups.size());
     for (const Group& group : groups) {
       const std::byte* dy_rows = at(dy, group.begin * out);
       if (dx.wanted()) {
@@ -88,16 +91,17 @@ struct Products {
 };
 
 Tensor linear_groups(Context& ctx, const Tensor& x, const Tensor& weight, DType dtype,
-                     Products products) {
+                     const Products& products, std::span<const Group> groups) {
   const Tensor y = ctx.empty({x.dim(0), products.out}, dtype);
-  products.forward(ctx, x, weight, y);
+  products.forward(ctx, x, weight, y, groups);
   Tape* tape = ctx.tape();
   if (tape == nullptr || !(tape->tracks(x) || tape->tracks(weight))) return y;
-  tape->record(y, [=, products = std::move(products)](Context& c, const Tensor& dy) {
+  PoolVector<Group> kept(groups.begin(), groups.end(), ctx.allocator());
+  tape->record(y, [=, kept = std::move(kept)](Context& c, const Tensor& dy) {
     const Tensor dz = cast(c, dy, weight.dtype());
     const Gradient dx = tape->gradient(c, x);
     const Gradient dw = tape->gradient(c, weight);
-    products.backward(c, dz, x, weight, dx, dw);
+    products.backward(c, dz, x, weight, dx, dw, kept);
   });
   return y;
 }
@@ -114,14 +118,13 @@ Tensor linear(Context& ctx, const Tensor& x, const Tensor& weight, DType dtype) 
     const int64_t ends[] = {0, x.dim(0)};
     ctx.observer()->saw(weight, x, ends);
   }
-  return linear_groups(ctx, x, weight, dtype,
-                       {.in = x.dim(1), .out = weight.dim(0), .groups = {{0, x.dim(0), 0}}});
+  const Group all = {0, x.dim(0), 0};
+  return linear_groups(ctx, x, weight, dtype, {.in = x.dim(1), .out = weight.dim(0)}, {&all, 1});
 }
 
 namespace {
 
-void expect_groups(const Tensor& x, const Tensor& weight, const std::vector<int64_t>& ends,
-                   int64_t count) {
+void expect_groups(const Tensor& x, const Tensor& weight, GroupOffsets ends, int64_t count) {
   expect_activation(x, "grouped_linear: x");
   expect_rank(x, 2, "grouped_linear: x");
   expect_rank(weight, 3, "grouped_linear: weight");
@@ -139,34 +142,33 @@ void expect_groups(const Tensor& x, const Tensor& weight, const std::vector<int6
 
 }  // namespace
 
-Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight,
-                      const GroupOffsets& offsets) {
-  const std::vector<int64_t>& ends = *offsets;
+Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight, GroupOffsets ends) {
   expect_groups(x, weight, ends, weight.rank() == 3 ? weight.dim(0) : 0);
   if (ctx.observer() != nullptr) ctx.observer()->saw(weight, x, ends);
-  Products products = {.in = x.dim(1), .out = weight.dim(1), .groups = {}};
+  PoolVector<Group> groups(ctx.allocator());
+  groups.reserve(ends.size());
   for (int64_t e = 0; e < weight.dim(0); ++e) {
     const int64_t begin = ends[static_cast<size_t>(e)];
-    products.groups.push_back({begin, ends[static_cast<size_t>(e) + 1] - begin, e});
+    groups.push_back({begin, ends[static_cast<size_t>(e) + 1] - begin, e});
   }
-  return linear_groups(ctx, x, weight, x.dtype(), std::move(products));
+  return linear_groups(ctx, x, weight, x.dtype(), {.in = x.dim(1), .out = weight.dim(1)}, groups);
 }
 
-Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight,
-                      const GroupOffsets& offsets, std::span<const int64_t> matrices) {
-  const std::vector<int64_t>& ends = *offsets;
+Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight, GroupOffsets ends,
+                      std::span<const int64_t> matrices) {
   expect_groups(x, weight, ends, static_cast<int64_t>(matrices.size()));
   CADRE_CHECK(!ctx.recording());
-  Products products = {.in = x.dim(1), .out = weight.dim(1), .groups = {}};
+  PoolVector<Group> groups(ctx.allocator());
+  groups.reserve(matrices.size());
   for (size_t g = 0; g < matrices.size(); ++g) {
     CADRE_CHECK(0 <= matrices[g] && matrices[g] < weight.dim(0));
-    products.groups.push_back({ends[g], ends[g + 1] - ends[g], matrices[g]});
+    groups.push_back({ends[g], ends[g + 1] - ends[g], matrices[g]});
   }
-  return linear_groups(ctx, x, weight, x.dtype(), std::move(products));
+  return linear_groups(ctx, x, weight, x.dtype(), {.in = x.dim(1), .out = weight.dim(1)}, groups);
 }
 
-Tensor linear_of_parts(Context& ctx, const Tensor& x, const RowParts& weight,
-                       std::span<const int64_t> offsets, DType dtype) {
+Tensor linear_of_parts(Context& ctx, const Tensor& x, const RowParts& weight, GroupOffsets offsets,
+                       DType dtype) {
   CADRE_CHECK(!ctx.recording());
   expect_activation(x, "linear_of_parts: x");
   expect_rank(x, 2, "linear_of_parts: x");
@@ -178,12 +180,14 @@ Tensor linear_of_parts(Context& ctx, const Tensor& x, const RowParts& weight,
   }
   CADRE_CHECK(std::ssize(offsets) == weight.count() + 1 && offsets.back() == x.dim(0));
   const Tensor y = ctx.empty({x.dim(0), weight.rows()}, dtype);
-  std::vector<kernels::GemmArgs> products;
+  // All of them, those without rows too: the length of the list follows from the weight alone.
+  PoolVector<kernels::GemmArgs> products(ctx.allocator());
+  products.reserve(weight.parts.size());
   for (int64_t matrix = 0; matrix < weight.count(); ++matrix) {
     const int64_t begin = offsets[static_cast<size_t>(matrix)];
     const int64_t rows = offsets[static_cast<size_t>(matrix) + 1] - begin;
     CADRE_CHECK(rows >= 0);
-    for (int64_t j = 0; rows > 0 && j < weight.per_matrix; ++j) {
+    for (int64_t j = 0; j < weight.per_matrix; ++j) {
       products.push_back(
           {.m = rows,
            .n = height,

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -18,13 +17,12 @@ Tensor linear(Context& ctx, const Tensor& x, const Tensor& weight, DType dtype);
 // x meet weight e. x is [M, K] with its rows in the order of experts, weight [E, O, K], y [M, O] in
 // the dtype of x. Groups may be empty; their weight gradient is zero. Gale et al., "MegaBlocks",
 // arXiv:2211.15841, for the idea of computing ragged groups without padding to a capacity.
-using GroupOffsets = std::shared_ptr<const std::vector<int64_t>>;  // E + 1 ascending, from 0 to M
-Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight,
-                      const GroupOffsets& offsets);
+using GroupOffsets = std::span<const int64_t>;  // E + 1 ascending, from 0 to M
+Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight, GroupOffsets offsets);
 // The same where group g meets weight matrices[g] of the stack, of which any number may be there:
 // [S, O, K]. Not recorded: it throws Error(internal) if there is a tape, or for a matrix outside.
-Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight,
-                      const GroupOffsets& offsets, std::span<const int64_t> matrices);
+Tensor grouped_linear(Context& ctx, const Tensor& x, const Tensor& weight, GroupOffsets offsets,
+                      std::span<const int64_t> matrices);
 
 // Matrices whose rows lie in equal parts at any places, such as the tensors of a mapped file: part
 // i, [R, K], has rows [i R, (i + 1) R) of all matrices end to end, M = per_matrix * R rows each.
@@ -37,7 +35,7 @@ struct RowParts {
 };
 // As grouped_linear, with the same bits, but y in `dtype`; one group for a plain linear layer. Not
 // recorded: throws Error(internal) if there is a tape.
-Tensor linear_of_parts(Context& ctx, const Tensor& x, const RowParts& weight,
-                       std::span<const int64_t> offsets, DType dtype);
+Tensor linear_of_parts(Context& ctx, const Tensor& x, const RowParts& weight, GroupOffsets offsets,
+                       DType dtype);
 
 }  // namespace cadre::ops

@@ -7,6 +7,7 @@
 #include "core/ops/check.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/gemm_tasks.h"
+#include "core/tensor/pool_vector.h"
 
 namespace cadre::ops {
 namespace {
@@ -15,28 +16,40 @@ namespace {
 // tokens. Token n of segment s is row n + s + 1, and its window are the rows n + s and n + s + 1.
 // Windows of a lead row mean nothing: what they give is dropped, and their gradient is zero.
 struct Layout {
+  explicit Layout(Allocator& pool)
+      : leads(pool), token_of_row(pool), row_of_token(pool), window_of_token(pool) {}
+
   int64_t tokens = 0;
-  std::vector<int64_t> leads;            // row of each segment
-  std::vector<int32_t> token_of_window;  // [windows()], -1 for none
-  std::vector<int32_t> row_of_token;     // [tokens]
+  PoolVector<int64_t> leads;            // row of each segment
+  PoolVector<int32_t> token_of_row;     // [rows()], -1 for none
+  PoolVector<int32_t> row_of_token;     // [tokens]
+  PoolVector<int32_t> window_of_token;  // [tokens]
 
   int64_t rows() const { return tokens + static_cast<int64_t>(leads.size()); }
   int64_t windows() const { return rows() - 1; }
   bool single() const { return leads.size() == 1; }
+  // [windows()], -1 for none
+  std::span<const int32_t> token_of_window() const { return std::span(token_of_row).subspan(1); }
 };
 
-Layout layout_of(const AttentionSegments& segments, int64_t num_tokens) {
-  Layout layout;
+Layout layout_of(Context& ctx, const AttentionSegments& segments, int64_t num_tokens) {
+  Layout layout(ctx.allocator());
+  const auto tokens = static_cast<size_t>(num_tokens);
+  layout.leads.reserve(segments->size());
+  layout.token_of_row.reserve(tokens + segments->size());
+  layout.row_of_token.reserve(tokens);
+  layout.window_of_token.reserve(tokens);
   for (const AttentionSegment& segment : *segments) {
     if (segment.query_begin != layout.tokens || segment.num_queries < 1) {
       fail(ErrorKind::invalid_input, "local_filter: a segment of {} rows at {}, expected it at {}",
            segment.num_queries, segment.query_begin, layout.tokens);
     }
-    if (!layout.leads.empty()) layout.token_of_window.push_back(-1);
     layout.leads.push_back(layout.rows());
+    layout.token_of_row.push_back(-1);
     for (int64_t i = 0; i < segment.num_queries; ++i, ++layout.tokens) {
-      layout.token_of_window.push_back(static_cast<int32_t>(layout.tokens));
+      layout.token_of_row.push_back(static_cast<int32_t>(layout.tokens));
       layout.row_of_token.push_back(static_cast<int32_t>(layout.rows()));
+      layout.window_of_token.push_back(static_cast<int32_t>(layout.rows() - 1));
     }
   }
   if (layout.tokens != num_tokens || num_tokens == 0) {
@@ -51,7 +64,7 @@ std::byte* row_of(const Tensor& x, int64_t row) {
 }
 
 // y[m] = x[source[m]], zeros where source[m] < 0.
-Tensor gather(Context& ctx, const Tensor& x, const std::vector<int32_t>& source) {
+Tensor gather(Context& ctx, const Tensor& x, std::span<const int32_t> source) {
   const auto rows = static_cast<int64_t>(source.size());
   const Tensor y = ctx.empty({rows, x.dim(1)}, x.dtype());
   const kernels::GatherRowsArgs args = {
@@ -76,9 +89,7 @@ void set_leads(const Tensor& padded, const Layout& layout, const Tensor& values)
 
 // Rows of h behind their lead rows.
 Tensor pad(Context& ctx, const Tensor& h, const Layout& layout, const Tensor& leads) {
-  std::vector<int32_t> source = layout.token_of_window;
-  source.insert(source.begin(), -1);
-  const Tensor padded = gather(ctx, h, source);
+  const Tensor padded = gather(ctx, h, layout.token_of_row);
   set_leads(padded, layout, leads);
   return padded;
 }
@@ -136,10 +147,7 @@ Tensor outer_rows(Context& ctx, const Tensor& padded, const Tensor& inner,
     }
   });
   convolve(ctx, inner, weights.second, row_of(y, 0), DType::f32);
-  if (layout.single()) return y;
-  std::vector<int32_t> windows = layout.row_of_token;
-  for (int32_t& window : windows) --window;
-  return gather(ctx, y, windows);
+  return layout.single() ? y : gather(ctx, y, layout.window_of_token);
 }
 
 // The gradient of the rows that windows are made of, f32, from dy of each window.
@@ -209,7 +217,7 @@ void backward(Context& ctx, Tape& tape, const Tensor& dy, const Tensor& padded, 
               const LocalFilterWeights& weights, const Layout& layout, const TensorKey& h) {
   const DType type = padded.dtype();
   Tensor dz = cast(ctx, dy, type);
-  if (!layout.single()) dz = gather(ctx, dz, layout.token_of_window);
+  if (!layout.single()) dz = gather(ctx, dz, layout.token_of_window());
   weights_backward(ctx, dz, inner, tape.gradient(ctx, weights.second),
                    tape.gradient(ctx, weights.second_bias));
   // Nothing reaches the inner rows before a sequence, for they are constant.
@@ -253,16 +261,16 @@ void check(const Tensor& h, const LocalFilterWeights& weights) {
 Tensor local_filter(Context& ctx, const Tensor& h, const LocalFilterWeights& weights,
                     const AttentionSegments& segments) {
   check(h, weights);
-  const auto layout = std::make_shared<const Layout>(layout_of(segments, h.dim(0)));
-  const Tensor padded = pad(ctx, h, *layout, {});
-  const Tensor inner = inner_rows(ctx, padded, weights, *layout, {});
-  const Tensor y = outer_rows(ctx, padded, inner, weights, *layout);
+  const Layout layout = layout_of(ctx, segments, h.dim(0));
+  const Tensor padded = pad(ctx, h, layout, {});
+  const Tensor inner = inner_rows(ctx, padded, weights, layout, {});
+  const Tensor y = outer_rows(ctx, padded, inner, weights, layout);
   Tape* tape = ctx.tape();
   if (tape != nullptr &&
       (tape->tracks(h) || tape->tracks(weights.first) || tape->tracks(weights.second) ||
        tape->tracks(weights.first_bias) || tape->tracks(weights.second_bias))) {
     tape->record(y, [=, key = TensorKey(h)](Context& c, const Tensor& dy) {
-      backward(c, *tape, dy, padded, inner, weights, *layout, key);
+      backward(c, *tape, dy, padded, inner, weights, layout, key);
     });
   }
   return y;
@@ -272,7 +280,7 @@ Tensor local_filter(Context& ctx, const Tensor& h, const LocalFilterWeights& wei
                     const AttentionSegments& segments, const LocalFilterRows& before,
                     Tensor* inner) {
   check(h, weights);
-  const Layout layout = layout_of(segments, h.dim(0));
+  const Layout layout = layout_of(ctx, segments, h.dim(0));
   const auto sequences = static_cast<int64_t>(layout.leads.size());
   expect_shape(before.hidden, {sequences, h.dim(1)}, "local_filter: rows before");
   expect_dtype(before.hidden, h.dtype(), "local_filter: rows before");

@@ -75,7 +75,7 @@ Tensor paged_attention(Context& ctx, const Tensor& q, const KeyValuePages& pages
     expect_dtype(sink_q, q.dtype(), "attention: queries for sinks");
   }
   const AttentionOperands of = {
-      .shape = check_paged_attention(q, pages, *segments, options),
+      .shape = check_paged_attention(ctx, q, pages, *segments, options),
       .scale = options.scale,
       .type = q.dtype(),
       .q = static_cast<const std::byte*>(q.raw()),
@@ -100,7 +100,7 @@ void write_key_values(Context& ctx, const Tensor& keys, const Tensor& values,
   expect_dtype(values, keys.dtype(), "KV cache: values");
   // A window of one: what is written must have its page, what was written before need not.
   check_paged_attention(
-      keys, pages, *segments,
+      ctx, keys, pages, *segments,
       {.num_heads = num_kv_heads, .num_kv_heads = num_kv_heads, .scale = 1.0f, .window = 1});
   const Tensor targets = target_rows(ctx, keys.dim(0), *segments, num_kv_heads);
   if (pages.quantised()) {

@@ -8,6 +8,7 @@
 
 #include "core/ops/context.h"
 #include "core/ops/rope_precision.h"
+#include "core/tensor/pool_vector.h"
 
 namespace cadre::ops {
 
@@ -27,7 +28,7 @@ class RopeTable {
             RopePrecision precision = RopePrecision::f32);
   // One row for each of the given positions, which may lie beyond the table, with the bits that a
   // table as long as that would have: position i of the result stands for positions[i].
-  RopeTable at(std::span<const int32_t> positions) const;
+  RopeTable at(std::span<const int32_t> positions, const PoolAllocator<float>& memory = {}) const;
 
   int64_t max_positions() const { return max_positions_; }
   int64_t rotary_dim() const { return rotary_dim_; }
@@ -35,16 +36,17 @@ class RopeTable {
   const float* sine() const { return sine_.data(); }
 
  private:
-  RopeTable(const std::vector<double>& frequencies, RopePrecision precision, int64_t rows);
+  RopeTable(std::shared_ptr<const std::vector<double>> frequencies, RopePrecision precision,
+            int64_t rows, const PoolAllocator<float>& memory);
   // Fills a row.
   void turn(int64_t row, int64_t position);
 
   int64_t max_positions_;
   int64_t rotary_dim_;
   RopePrecision precision_;
-  std::vector<double> frequencies_;
-  std::vector<float> cosine_;  // [max_positions, rotary_dim / 2]
-  std::vector<float> sine_;
+  std::shared_ptr<const std::vector<double>> frequencies_;
+  PoolVector<float> cosine_;  // [max_positions, rotary_dim / 2]
+  PoolVector<float> sine_;
 };
 
 using Positions = std::shared_ptr<const std::vector<int32_t>>;  // [N]
@@ -53,5 +55,8 @@ using Positions = std::shared_ptr<const std::vector<int32_t>>;  // [N]
 // Error(invalid_input) for a position outside the table.
 Tensor rope(Context& ctx, const Tensor& x, int64_t num_heads, const Positions& positions,
             const std::shared_ptr<const RopeTable>& table);
+// The same with what is the caller's own. Not recorded: throws Error(internal) if there is a tape.
+Tensor rope(Context& ctx, const Tensor& x, int64_t num_heads, std::span<const int32_t> positions,
+            const RopeTable& table);
 
 }  // namespace cadre::ops

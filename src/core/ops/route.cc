@@ -167,10 +167,11 @@ void check_input(const Tensor& logits, const RouterSpec& spec, const RouteInput&
 
 Routing route(Context& ctx, const Tensor& logits, const RouterSpec& spec, const RouteInput& input) {
   if (is_plain(spec, input.training, input.decoding)) {
-    return softmax_top_k(
-        ctx, logits,
-        {.top_k = spec.top_k, .renormalise = spec.renormalise || spec.renormalise_kept}, input.mask,
-        input.gradient);
+    return softmax_top_k(ctx, logits,
+                         {.top_k = spec.top_k,
+                          .renormalise = spec.renormalise || spec.renormalise_kept,
+                          .statistics = input.statistics},
+                         input.mask, input.gradient);
   }
   check_input(logits, spec, input);
   Pass pass = {.spec = spec,
@@ -203,7 +204,7 @@ Routing route(Context& ctx, const Tensor& logits, const RouterSpec& spec, const 
                                .softmax = spec.scoring != Scoring::sigmoid,
                                .first_is_best = can_decode(spec),
                                .importance = noisy ? routing.weights.data<float>() : nullptr};
-  routing.statistics = collect_statistics(ctx, routed, input.mask);
+  if (input.statistics) routing.statistics = collect_statistics(ctx, routed, input.mask);
   Tape* tape = ctx.tape();
   if (tape != nullptr && tape->tracks(logits)) {
     tape->record(routing.weights, [=, mask = input.mask, auxiliary = input.gradient](

@@ -15,11 +15,12 @@ namespace cadre::ops {
 // What a router is given besides its logits.
 struct RouteInput {
   TokenMask mask;
-  Tensor bias;            // [E] f32, for a selection bias; otherwise undefined
-  bool training = false;  // noise, random choices and the training capacity
-  bool decoding = false;  // keys and values are cached: no capacity
-  uint64_t seed = 0;      // of this micro-batch
-  int64_t layer = 0;      // with the seed, the token and the expert it keys all randomness
+  Tensor bias;             // [E] f32, for a selection bias; otherwise undefined
+  bool training = false;   // noise, random choices and the training capacity
+  bool decoding = false;   // keys and values are cached: no capacity
+  bool statistics = true;  // of the result; empty otherwise
+  uint64_t seed = 0;       // of this micro-batch
+  int64_t layer = 0;       // with the seed, the token and the expert it keys all randomness
   std::span<const Range> sequences;  // tokens of each, for experts that choose within sequences
   std::shared_ptr<const RouterGradient> gradient;  // read in the backward pass; may be null
 };

@@ -130,7 +130,7 @@ Routing softmax_top_k(Context& ctx, const Tensor& logits, const RoutingOptions& 
                                .softmax = true,
                                .first_is_best = true,
                                .importance = nullptr};
-  routing.statistics = collect_statistics(ctx, routed, mask);
+  if (options.statistics) routing.statistics = collect_statistics(ctx, routed, mask);
   Tape* tape = ctx.tape();
   if (tape != nullptr && tape->tracks(logits)) {
     Routing kept = {.probabilities = routing.probabilities,

@@ -27,6 +27,7 @@ struct RouterGradient {
 struct RoutingOptions {
   int64_t top_k;
   bool renormalise = false;  // weights rescaled to sum to one over the chosen experts
+  bool statistics = true;    // of the result; empty otherwise
 };
 
 struct Routing {

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
-#include <vector>
+#include <span>
 
 #include "core/ops/capacity.h"
 #include "core/ops/routing_weights.h"
@@ -14,8 +15,22 @@ namespace {
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 constexpr float kAlways = std::numeric_limits<float>::infinity();
 
+// Room for what a choice works out on the way: num_experts of each.
+struct ChoiceScratch {
+  ChoiceScratch(std::byte* memory, int64_t num_experts)
+      : scores(reinterpret_cast<float*>(memory), static_cast<size_t>(num_experts)),
+        worth(scores.data() + num_experts, scores.size()),
+        used(memory + 2 * num_experts * dtype_size(DType::f32), scores.size()) {}
+  static int64_t bytes(int64_t num_experts) {
+    return num_experts * (2 * dtype_size(DType::f32) + 1);
+  }
+  std::span<float> scores;
+  std::span<float> worth;
+  std::span<std::byte> used;
+};
+
 // What one group of experts is worth: the sum of its best scores.
-float group_score(std::vector<float>& scores, int64_t scored_by) {
+float group_score(std::span<float> scores, int64_t scored_by) {
   const auto count =
       static_cast<std::ptrdiff_t>(std::min(scored_by, static_cast<int64_t>(scores.size())));
   std::partial_sort(scores.begin(), scores.begin() + count, scores.end(), std::greater<>());
@@ -25,25 +40,28 @@ float group_score(std::vector<float>& scores, int64_t scored_by) {
 }
 
 // Leaves the scores of the top_groups best groups and sets the others to -inf.
-void limit_groups(const ExpertGroups& groups, std::span<float> scores) {
-  const size_t size = scores.size() / static_cast<size_t>(groups.num_groups);
-  std::vector<float> worth;
-  for (size_t begin = 0; begin < scores.size(); begin += size) {
-    std::vector<float> group(scores.begin() + static_cast<std::ptrdiff_t>(begin),
-                             scores.begin() + static_cast<std::ptrdiff_t>(begin + size));
-    for (float& score : group) score = std::isnan(score) ? kNever : score;
-    worth.push_back(group_score(group, groups.scored_by));
+void limit_groups(const ExpertGroups& groups, std::span<float> scores,
+                  const ChoiceScratch& scratch) {
+  const auto num_groups = static_cast<size_t>(groups.num_groups);
+  const size_t size = scores.size() / num_groups;
+  const std::span<float> worth = scratch.worth.first(num_groups);
+  for (size_t g = 0; g < num_groups; ++g) {
+    const std::span<float> group = scratch.scores.first(size);
+    std::ranges::transform(scores.subspan(g * size, size), group.begin(),
+                           [](float score) { return std::isnan(score) ? kNever : score; });
+    worth[g] = group_score(group, groups.scored_by);
   }
-  std::vector<char> used(worth.size(), 0);
+  const std::span<std::byte> used = scratch.used.first(num_groups);
+  std::ranges::fill(used, std::byte{0});
   for (int64_t chosen = 0; chosen < groups.top_groups; ++chosen) {
     size_t best = worth.size();
     for (size_t g = 0; g < worth.size(); ++g) {
-      if (used[g] == 0 && (best == worth.size() || worth[g] > worth[best])) best = g;
+      if (used[g] == std::byte{0} && (best == worth.size() || worth[g] > worth[best])) best = g;
     }
-    used[best] = 1;
+    used[best] = std::byte{1};
   }
   for (size_t e = 0; e < scores.size(); ++e) {
-    if (used[e / size] == 0) scores[e] = kNever;
+    if (used[e / size] == std::byte{0}) scores[e] = kNever;
   }
 }
 
@@ -53,7 +71,7 @@ bool has_gumbel(const RouterSpec& spec, bool training) {
 
 // What the choice of token n goes by, where that is not simply a row of scores or logits.
 void selection_row(const RouterSpec& spec, const ChoiceInput& input, const RouterRandom& random,
-                   int64_t n, std::span<float> row) {
+                   int64_t n, std::span<float> row, const ChoiceScratch& scratch) {
   const int64_t num_experts = spec.num_experts;
   const float* scores = input.scores.data<float>() + n * num_experts;
   const float* logits = input.logits.data<float>() + n * num_experts;
@@ -75,14 +93,15 @@ void selection_row(const RouterSpec& spec, const ChoiceInput& input, const Route
     }
   }
   const ExpertGroups& groups = std::get<TokenChoice>(spec.choice).groups;
-  if (groups.top_groups < groups.num_groups) limit_groups(groups, row);
+  if (groups.top_groups < groups.num_groups) limit_groups(groups, row, scratch);
 }
 
 // Turns down experts after the first whose share of the chosen scores is too small.
 void apply_second_expert(const RouterSpec& spec, const ChoiceInput& input,
-                         const RouterRandom& random, int64_t n, int32_t* chosen) {
+                         const RouterRandom& random, int64_t n, int32_t* chosen,
+                         const ChoiceScratch& scratch) {
   const auto& choice = std::get<TokenChoice>(spec.choice);
-  std::vector<float> share(static_cast<size_t>(spec.top_k));
+  const std::span<float> share = scratch.scores.first(static_cast<size_t>(spec.top_k));
   RouterSpec shares = spec;
   shares.renormalise = true;
   shares.renormalise_kept = false;
@@ -124,20 +143,23 @@ Tensor choose_experts(Context& ctx, const RouterSpec& spec, const ChoiceInput& i
                                   .values = values.data<float>()};
   const bool turns_down = choice.second == SecondExpert::threshold ||
                           (choice.second == SecondExpert::random && input.training);
-  ctx.for_rows(num_tokens, 16 * spec.num_experts, [&](Range tokens) {
+  const auto choose = [&](Range tokens, std::byte* memory) {
+    const ChoiceScratch scratch(memory, spec.num_experts);
     if (own_selection) {
       for (int64_t n = tokens.begin; n < tokens.end; ++n) {
-        selection_row(spec, input, random, n,
-                      {selection.data<float>() + n * spec.num_experts,
-                       static_cast<size_t>(spec.num_experts)});
+        selection_row(
+            spec, input, random, n,
+            {selection.data<float>() + n * spec.num_experts, static_cast<size_t>(spec.num_experts)},
+            scratch);
       }
     }
     ctx.kernels().top_k(args, tokens);
     if (!turns_down) return;
     for (int64_t n = tokens.begin; n < tokens.end; ++n) {
-      apply_second_expert(spec, input, random, n, chosen.data<int32_t>() + n * spec.top_k);
+      apply_second_expert(spec, input, random, n, chosen.data<int32_t>() + n * spec.top_k, scratch);
     }
-  });
+  };
+  ctx.for_rows(num_tokens, 16 * spec.num_experts, ChoiceScratch::bytes(spec.num_experts), choose);
   return chosen;
 }
 

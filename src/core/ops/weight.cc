@@ -5,6 +5,7 @@
 #include "core/ops/check.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/embedding.h"
+#include "core/tensor/pool_vector.h"
 
 namespace cadre::ops {
 namespace {
@@ -25,16 +26,22 @@ struct Task {
   Range tiles;
 };
 
-std::vector<Task> divide(Context& ctx, const PackedMatrix& w, const std::vector<Group>& groups) {
+PoolVector<Task> divide(Context& ctx, const PackedMatrix& w, std::span<const Group> groups) {
   const int64_t tiles = packed_tiles(w.rows);
   // When few tokens make the product a matter of memory.
   const int64_t few =
       std::max<int64_t>(1, ctx.crossovers().task_kib * 1024 / packed_tile_bytes(w.format, w.k));
   int64_t total = 0;
-  for (const Group& group : groups) total += group.rows > 0 ? tiles : 0;
+  int64_t rows = 0;
+  for (const Group& group : groups) {
+    total += group.rows > 0 ? tiles : 0;
+    rows += group.rows;
+  }
   // At least a few tasks for each thread, of whatever size.
   const int64_t most = std::max<int64_t>(1, total / (4 * ctx.pool().num_threads()));
-  std::vector<Task> tasks;
+  // The same room however the rows fall to the groups.
+  PoolVector<Task> tasks(ctx.allocator());
+  tasks.reserve(static_cast<size_t>(std::min<int64_t>(std::ssize(groups), rows) * tiles));
   for (const Group& group : groups) {
     if (group.rows == 0) continue;
     const int64_t wanted = group.rows < kManyTokens ? few : kTaskTiles;
@@ -44,17 +51,19 @@ std::vector<Task> divide(Context& ctx, const PackedMatrix& w, const std::vector<
     }
   }
   // Many rows first, so that what is left for the end is small.
-  std::ranges::stable_sort(
-      tasks, [](const Task& a, const Task& b) { return a.group->rows > b.group->rows; });
+  std::ranges::sort(tasks, [](const Task& a, const Task& b) {
+    if (a.group->rows != b.group->rows) return a.group->rows > b.group->rows;
+    return a.group != b.group ? a.group < b.group : a.tiles.begin < b.tiles.begin;
+  });
   return tasks;
 }
 
 Tensor multiply(Context& ctx, const LinearInput& x, const PackedMatrix& w,
-                const std::vector<Group>& groups, DType dtype) {
+                std::span<const Group> groups, DType dtype) {
   CADRE_CHECK(x.quants.defined() && !ctx.recording());
   const int64_t k = w.k;
   const Tensor y = ctx.empty({x.quants.dim(0), w.rows}, DType::f32);
-  const std::vector<Task> tasks = divide(ctx, w, groups);
+  const PoolVector<Task> tasks = divide(ctx, w, groups);
   ctx.for_tasks(
       static_cast<int64_t>(tasks.size()), kernels::quantised_gemm_scratch(k),
       [&](int64_t index, std::byte* scratch) {
@@ -160,19 +169,19 @@ Tensor linear(Context& ctx, const LinearInput& x, const Weight& weight, DType dt
     return linear_of_parts(ctx, x.x, *weight.parts, ends, dtype);
   }
   if (!weight.packed.defined()) return linear(ctx, x.x, weight.dense, dtype);
-  return multiply(ctx, x, weight.packed, {{0, x.quants.dim(0), 0}}, dtype);
+  const Group all = {0, x.quants.dim(0), 0};
+  return multiply(ctx, x, weight.packed, {&all, 1}, dtype);
 }
 
-Tensor grouped_linear(Context& ctx, const LinearInput& x, const Weight& weight,
-                      const GroupOffsets& offsets) {
-  if (weight.parts) return linear_of_parts(ctx, x.x, *weight.parts, *offsets, x.x.dtype());
+Tensor grouped_linear(Context& ctx, const LinearInput& x, const Weight& weight, GroupOffsets ends) {
+  if (weight.parts) return linear_of_parts(ctx, x.x, *weight.parts, ends, x.x.dtype());
   if (!weight.packed.defined()) {
-    return weight.slots ? grouped_linear(ctx, x.x, weight.dense, offsets, *weight.slots)
-                        : grouped_linear(ctx, x.x, weight.dense, offsets);
+    return weight.slots ? grouped_linear(ctx, x.x, weight.dense, ends, *weight.slots)
+                        : grouped_linear(ctx, x.x, weight.dense, ends);
   }
-  const std::vector<int64_t>& ends = *offsets;
   CADRE_CHECK(static_cast<int64_t>(ends.size()) == weight.count() + 1);
-  std::vector<Group> groups;
+  PoolVector<Group> groups(ctx.allocator());
+  groups.reserve(static_cast<size_t>(weight.count()));
   for (int64_t e = 0; e < weight.count(); ++e) {
     const int64_t begin = ends[static_cast<size_t>(e)];
     const int64_t matrix = weight.slots ? (*weight.slots)[static_cast<size_t>(e)] : e;

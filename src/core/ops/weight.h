@@ -65,7 +65,7 @@ Tensor linear(Context& ctx, const LinearInput& x, const Weight& weight, DType dt
 // Rows [offsets[e], offsets[e + 1]) of x meet matrix e; y is in inner_type(weight, type of x).
 // Throws Error(internal) for a slot outside the stack.
 Tensor grouped_linear(Context& ctx, const LinearInput& x, const Weight& weight,
-                      const GroupOffsets& offsets);
+                      GroupOffsets offsets);
 
 // The type of values between two layers that are otherwise in `compute`: packed products end in
 // f32, and rounding them would only cost a pass over memory.

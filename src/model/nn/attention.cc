@@ -8,8 +8,35 @@
 
 #include "core/ops/elementwise.h"
 #include "core/ops/rms_norm.h"
+#include "core/tensor/pool_vector.h"
 
 namespace cadre::nn {
+namespace {
+
+// Turns by a table to positions some of which may lie beyond it.
+class Turns {
+ public:
+  Turns(Context& ctx, std::span<const int32_t> positions, const ops::RopeTable& table)
+      : positions_(positions), table_(table), rows_(ctx.allocator()) {
+    if (positions.empty() || *std::ranges::max_element(positions) < table.max_positions()) return;
+    beyond_ = table.at(positions, ctx.allocator());
+    rows_.resize(positions.size());
+    std::iota(rows_.begin(), rows_.end(), 0);
+  }
+
+  Tensor turn(Context& ctx, const Tensor& x, int64_t num_heads) const {
+    return beyond_ ? ops::rope(ctx, x, num_heads, rows_, *beyond_)
+                   : ops::rope(ctx, x, num_heads, positions_, table_);
+  }
+
+ private:
+  std::span<const int32_t> positions_;
+  const ops::RopeTable& table_;
+  std::optional<ops::RopeTable> beyond_;  // a row for each position
+  PoolVector<int32_t> rows_;              // 0, 1, ... of it
+};
+
+}  // namespace
 
 Attention::Attention(const model::ModelSpec& model, int64_t layer,
                      const model::Parameters& parameters,
@@ -77,31 +104,20 @@ Tensor Attention::forward(Context& ctx, const Tensor& x, const ForwardInput& inp
 Attention::Turned Attention::turn(Context& ctx, const Tensor& q, const Tensor& k,
                                   const ForwardInput& input,
                                   const KeyValueStore::Reach& reach) const {
-  std::shared_ptr<const ops::RopeTable> table = rope_;
-  ops::Positions positions = input.positions;
-  const auto& all = *input.positions;
-  if (reach.beyond_context && !all.empty() &&
-      *std::max_element(all.begin(), all.end()) >= rope_->max_positions()) {
-    table = std::make_shared<const ops::RopeTable>(rope_->at(all));
-    auto rows = std::make_shared<std::vector<int32_t>>(all.size());
-    std::iota(rows->begin(), rows->end(), 0);
-    positions = std::move(rows);
+  if (!reach.beyond_context) {
+    return {ops::rope(ctx, q, spec_.num_heads, input.positions, rope_),
+            ops::rope(ctx, k, spec_.num_kv_heads, input.positions, rope_),
+            {}};
   }
-  Turned turned = {ops::rope(ctx, q, spec_.num_heads, positions, table),
-                   ops::rope(ctx, k, spec_.num_kv_heads, positions, table),
-                   {}};
+  const Turns own(ctx, *input.positions, *rope_);
+  Turned turned = {own.turn(ctx, q, spec_.num_heads), own.turn(ctx, k, spec_.num_kv_heads), {}};
   if (reach.sinks == 0) return turned;
   const int64_t last = reach.sinks + reach.window - 1;
-  auto near = std::make_shared<std::vector<int32_t>>(all);
-  for (int32_t& position : *near)
+  PoolVector<int32_t> near(input.positions->begin(), input.positions->end(), ctx.allocator());
+  for (int32_t& position : near) {
     position = static_cast<int32_t>(std::min<int64_t>(position, last));
-  if (last < rope_->max_positions()) {
-    turned.sink_q = ops::rope(ctx, q, spec_.num_heads, near, rope_);
-  } else {
-    const auto beyond = std::make_shared<const ops::RopeTable>(rope_->at(*near));
-    std::iota(near->begin(), near->end(), 0);
-    turned.sink_q = ops::rope(ctx, q, spec_.num_heads, near, beyond);
   }
+  turned.sink_q = Turns(ctx, near, *rope_).turn(ctx, q, spec_.num_heads);
   return turned;
 }
 

@@ -8,14 +8,15 @@
 #include "core/ops/dispatch.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/swiglu_input.h"
+#include "core/tensor/pool_vector.h"
 
 namespace cadre::nn {
 
 namespace {
 
 // How many rows each expert gets.
-std::vector<int64_t> rows_of_experts(const Tensor& experts, int64_t num_experts) {
-  std::vector<int64_t> rows(static_cast<size_t>(num_experts));
+PoolVector<int64_t> rows_of_experts(Context& ctx, const Tensor& experts, int64_t num_experts) {
+  PoolVector<int64_t> rows(static_cast<size_t>(num_experts), 0, ctx.allocator());
   for (const int32_t expert : experts.span<int32_t>()) {
     if (expert >= 0) ++rows[static_cast<size_t>(expert)];
   }
@@ -23,9 +24,9 @@ std::vector<int64_t> rows_of_experts(const Tensor& experts, int64_t num_experts)
 }
 
 // Choices of experts as places in an order of them.
-Tensor places_in(Context& ctx, const std::vector<int64_t>& order, const Tensor& experts,
+Tensor places_in(Context& ctx, std::span<const int64_t> order, const Tensor& experts,
                  int64_t num_experts) {
-  std::vector<int32_t> place(static_cast<size_t>(num_experts), -1);
+  PoolVector<int32_t> place(static_cast<size_t>(num_experts), -1, ctx.allocator());
   for (size_t i = 0; i < order.size(); ++i) {
     place[static_cast<size_t>(order[i])] = static_cast<int32_t>(i);
   }
@@ -38,12 +39,11 @@ Tensor places_in(Context& ctx, const std::vector<int64_t>& order, const Tensor& 
 }
 
 // Offsets of groups [groups.begin, groups.end) alone, from 0.
-ops::GroupOffsets offsets_of(const std::vector<int64_t>& ends, Range groups) {
-  std::vector<int64_t> own;
-  for (int64_t g = groups.begin; g <= groups.end; ++g) {
-    own.push_back(ends[static_cast<size_t>(g)] - ends[static_cast<size_t>(groups.begin)]);
-  }
-  return std::make_shared<const std::vector<int64_t>>(std::move(own));
+PoolVector<int64_t> offsets_of(Context& ctx, ops::GroupOffsets ends, Range groups) {
+  const auto first = static_cast<size_t>(groups.begin);
+  PoolVector<int64_t> own(static_cast<size_t>(groups.size()) + 1, 0, ctx.allocator());
+  for (size_t g = 0; g < own.size(); ++g) own[g] = ends[first + g] - ends[first];
+  return own;
 }
 
 }  // namespace
@@ -69,8 +69,7 @@ MoeLayer::MoeLayer(const model::ModelSpec& model, int64_t layer,
 }
 
 Tensor MoeLayer::run_experts(Context& ctx, ops::LinearInput rows, const ops::Weight& gate_up,
-                             const ops::Weight& down, const ops::GroupOffsets& offsets,
-                             DType type) {
+                             const ops::Weight& down, ops::GroupOffsets offsets, DType type) {
   const Tensor inner = ops::grouped_linear(ctx, rows, gate_up, offsets);
   rows = {};  // before more memory is asked for
   return ops::grouped_linear(ctx, ops::swiglu_input(ctx, inner, down, type), down, offsets);
@@ -78,20 +77,20 @@ Tensor MoeLayer::run_experts(Context& ctx, ops::LinearInput rows, const ops::Wei
 
 Tensor MoeLayer::run_stored(Context& ctx, const Tensor& x, const ForwardInput& input,
                             const ops::Routing& routing) const {
-  const auto visit = store_->visit(layer_, rows_of_experts(routing.experts, num_experts_));
+  const auto visit = store_->visit(layer_, rows_of_experts(ctx, routing.experts, num_experts_));
   guess_next(ctx, x, input);
-  const std::vector<int64_t>& order = visit->order();
+  const std::span<const int64_t> order = visit->order();
   const ops::DispatchPlanPtr plan =
       ops::plan_dispatch(ctx, places_in(ctx, order, routing.experts, num_experts_),
                          static_cast<int64_t>(order.size()));
-  const std::vector<int64_t>& ends = *plan->offsets;
+  const ops::GroupOffsets ends = plan->offsets;
   const ops::LinearInput permuted = ops::permute(ctx, ops::linear_input(ctx, x, gate_up_), plan);
   const Tensor rows = ctx.empty({ends.back(), x.dim(1)}, ops::inner_type(down_, x.dtype()));
   while (const auto batch = visit->next(ctx)) {
     const Range own = {ends[static_cast<size_t>(batch->experts.begin)],
                        ends[static_cast<size_t>(batch->experts.end)]};
     const Tensor part = run_experts(ctx, ops::slice(permuted, own), batch->gate_up, batch->down,
-                                    offsets_of(ends, batch->experts), x.dtype());
+                                    offsets_of(ctx, ends, batch->experts), x.dtype());
     std::memcpy(rows.slice(own.begin, own.end).raw(), part.raw(),
                 static_cast<size_t>(part.bytes()));
   }
@@ -101,7 +100,7 @@ Tensor MoeLayer::run_stored(Context& ctx, const Tensor& x, const ForwardInput& i
 void MoeLayer::guess_next(Context& ctx, const Tensor& x, const ForwardInput& input) const {
   if (!next_router_ || !store_->wants_guess(layer_ + 1)) return;
   const ops::Routing guess = next_router_->forward(ctx, x, input, nullptr);
-  store_->guess(layer_ + 1, rows_of_experts(guess.experts, next_experts_));
+  store_->guess(layer_ + 1, rows_of_experts(ctx, guess.experts, next_experts_));
 }
 
 Tensor MoeLayer::forward(Context& ctx, const Tensor& x, const ForwardInput& input,

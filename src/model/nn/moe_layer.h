@@ -14,7 +14,6 @@
 
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "core/ops/dispatch.h"
 #include "core/ops/expert_store.h"
@@ -38,7 +37,7 @@ class MoeLayer {
  private:
   // The outputs of experts, [M, D], for rows in their order.
   static Tensor run_experts(Context& ctx, ops::LinearInput rows, const ops::Weight& gate_up,
-                            const ops::Weight& down, const ops::GroupOffsets& offsets, DType type);
+                            const ops::Weight& down, ops::GroupOffsets offsets, DType type);
   Tensor run_stored(Context& ctx, const Tensor& x, const ForwardInput& input,
                     const ops::Routing& routing) const;
   // Tells the store what the next layer's router makes of this layer's input.

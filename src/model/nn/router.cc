@@ -81,6 +81,7 @@ ops::Routing Router::forward(Context& ctx, const Tensor& x, const ForwardInput& 
                                      .bias = bias_,
                                      .training = ctx.recording(),
                                      .decoding = input.store != nullptr,
+                                     .statistics = trace != nullptr,
                                      .seed = input.router_seed,
                                      .layer = layer_,
                                      .sequences = sequences,

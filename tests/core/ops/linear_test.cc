@@ -7,17 +7,13 @@
 namespace cadre::ops {
 namespace {
 
-GroupOffsets offsets(std::vector<int64_t> ends) {
-  return std::make_shared<const std::vector<int64_t>>(std::move(ends));
-}
-
 TEST_CASE("grouped_linear: each group is a linear of its rows, bit for bit") {
   Machine machine(kernels::choose_table(detect_cpu_features(), "auto"), 3);
   const std::vector<int64_t> ends = {0, 0, 5, 300, 300, 301, 700};
   for (const DType type : {DType::f32, DType::bf16}) {
     const Tensor x = random_tensor({700, 72}, type, 1);
     const Tensor w = random_tensor({6, 130, 72}, type, 2);
-    const Tensor y = grouped_linear(machine.ctx, x, w, offsets(ends));
+    const Tensor y = grouped_linear(machine.ctx, x, w, ends);
     for (int64_t e = 0; e < 6; ++e) {
       const int64_t begin = ends[static_cast<size_t>(e)];
       const int64_t end = ends[static_cast<size_t>(e) + 1];
@@ -50,7 +46,7 @@ TEST_CASE("grouped_linear: an expert without tokens has a zero gradient, or keep
     Tape tape;
     tape.watch(w, dw, fresh);
     const Context::TapeScope scope(machine.ctx, &tape);
-    const Tensor y = grouped_linear(machine.ctx, x, w, offsets({0, 2, 2, 6}));
+    const Tensor y = grouped_linear(machine.ctx, x, w, std::vector<int64_t>{0, 2, 2, 6});
     tape.backward(machine.ctx, y, random_tensor({6, 4}, DType::f32, 3));
     const Tensor expected = tensor_of(std::vector<float>(20, fresh ? 0.0f : 7.0f), {1, 4, 5});
     CHECK(same_bits(dw.slice(1, 2), expected));
@@ -79,7 +75,7 @@ TEST_CASE("linear: refuses shapes, types and offsets that do not fit") {
   const Tensor w = random_tensor({2, 4, 5}, DType::f32, 2);
   for (const std::vector<int64_t>& ends :
        {std::vector<int64_t>{0, 6}, {0, 3, 5}, {1, 3, 6}, {0, 7, 6}, {}}) {
-    CHECK_THROWS_AS(grouped_linear(machine.ctx, x, w, offsets(ends)), Error);
+    CHECK_THROWS_AS(grouped_linear(machine.ctx, x, w, ends), Error);
   }
 }
 

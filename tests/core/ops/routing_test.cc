@@ -168,10 +168,10 @@ TEST_CASE("dispatch: experts receive N * k rows in the order of tokens") {
       softmax_top_k(machine.ctx, random_tensor({tokens, experts}, DType::f32, 6), {.top_k = top_k},
                     nullptr, nullptr);
   const DispatchPlanPtr plan = plan_dispatch(machine.ctx, routing.experts, experts);
-  CHECK(plan->offsets->back() == tokens * top_k);
+  CHECK(plan->offsets.back() == tokens * top_k);
   for (int64_t e = 0; e < experts; ++e) {
-    const int64_t begin = (*plan->offsets)[static_cast<size_t>(e)];
-    const int64_t end = (*plan->offsets)[static_cast<size_t>(e) + 1];
+    const int64_t begin = plan->offsets[static_cast<size_t>(e)];
+    const int64_t end = plan->offsets[static_cast<size_t>(e) + 1];
     CHECK(end - begin == routing.statistics.counts[static_cast<size_t>(e)]);
     CHECK(std::is_sorted(plan->source.begin() + begin, plan->source.begin() + end));
   }
@@ -179,8 +179,8 @@ TEST_CASE("dispatch: experts receive N * k rows in the order of tokens") {
     const int32_t row = plan->slot[static_cast<size_t>(i)];
     CHECK(plan->source[static_cast<size_t>(row)] == i / top_k);
     const int32_t e = routing.experts.data<int32_t>()[i];
-    CHECK(row >= (*plan->offsets)[static_cast<size_t>(e)]);
-    CHECK(row < (*plan->offsets)[static_cast<size_t>(e) + 1]);
+    CHECK(row >= plan->offsets[static_cast<size_t>(e)]);
+    CHECK(row < plan->offsets[static_cast<size_t>(e) + 1]);
   }
 }
 

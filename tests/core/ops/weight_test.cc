@@ -65,8 +65,7 @@ TEST_CASE("pack: a product with a unit vector is the value of the block") {
     // Unit vectors times 127 have whole numbers as quants and a scale of 1.
     const Tensor x = Tensor::zeros({2 * k, k}, DType::f32);
     for (int64_t i = 0; i < 2 * k; ++i) x.data<float>()[i * k + i % k] = 127.0f;
-    const auto offsets =
-        std::make_shared<const std::vector<int64_t>>(std::vector<int64_t>{0, k, 2 * k});
+    const std::vector<int64_t> offsets = {0, k, 2 * k};
     const Tensor y =
         grouped_linear(machine.ctx, linear_input(machine.ctx, x, weight), weight, offsets);
     int64_t wrong = 0;
@@ -111,8 +110,7 @@ TEST_CASE("packed linear: bits depend on neither threads, nor table, nor the row
   const int64_t k = 512;
   const Blocks blocks(PackedFormat::q4_k, 4, 300, k, 5);
   const Tensor x = random_tensor({90, k}, DType::bf16, 6);
-  const auto ends =
-      std::make_shared<const std::vector<int64_t>>(std::vector<int64_t>{0, 1, 1, 60, 90});
+  const std::vector<int64_t> ends = {0, 1, 1, 60, 90};
   Tensor first;
   for (const auto* table : kernels::supported_tables(detect_cpu_features())) {
     if (table->name == "scalar") continue;
@@ -126,8 +124,7 @@ TEST_CASE("packed linear: bits depend on neither threads, nor table, nor the row
       CHECK(same_bits(first, y));
       // Row 7 of expert 2 alone.
       const Tensor row = x.slice(8, 9);
-      const auto alone =
-          std::make_shared<const std::vector<int64_t>>(std::vector<int64_t>{0, 0, 0, 1, 1});
+      const std::vector<int64_t> alone = {0, 0, 0, 1, 1};
       const Tensor z =
           grouped_linear(machine.ctx, linear_input(machine.ctx, row, weight), weight, alone);
       CHECK(same_bits(y.slice(8, 9), z));
@@ -151,8 +148,7 @@ TEST_CASE("grouped_linear: matrices in any slots of a stack give the bits of mat
                          .packed = pack(ctx, PackedFormat::q8_0, count, rows, k, blocks.pieces())};
   const Weight dense = {.dense = blocks.values, .packed = {}};
   const Tensor x = random_tensor({30, k}, DType::f32, 8);
-  const auto ends =
-      std::make_shared<const std::vector<int64_t>>(std::vector<int64_t>{0, 3, 3, 11, 12, 30});
+  const std::vector<int64_t> ends = {0, 3, 3, 11, 12, 30};
   // Experts 4, 2, 0 of the five, and what their rows make of them.
   const std::vector<int64_t> chosen = {4, 2, 0};
   const auto slots = std::make_shared<const std::vector<int64_t>>(std::vector<int64_t>{1, 3, 0});
@@ -177,30 +173,29 @@ TEST_CASE("grouped_linear: matrices in any slots of a stack give the bits of mat
     std::memcpy(some_dense.dense.slice(slot, slot + 1).raw(), blocks.values.slice(e, e + 1).raw(),
                 static_cast<size_t>(dense.matrix_bytes()));
     const auto at = static_cast<size_t>(e);
-    const int64_t own = (*ends)[at + 1] - (*ends)[at];
+    const int64_t own = ends[at + 1] - ends[at];
     const int64_t begin = some_ends.back();
-    std::memcpy(some_x.slice(begin, begin + own).raw(), x.slice((*ends)[at], (*ends)[at + 1]).raw(),
+    std::memcpy(some_x.slice(begin, begin + own).raw(), x.slice(ends[at], ends[at + 1]).raw(),
                 static_cast<size_t>(own * k * 4));
     some_ends.push_back(begin + own);
   }
   CHECK(some_packed.count() == 3);
   CHECK(some_dense.matrix_bytes() == rows * k * 4);
   CHECK(some_packed.bytes() == 4 * some_packed.matrix_bytes());
-  const auto own_ends = std::make_shared<const std::vector<int64_t>>(some_ends);
   for (const bool is_packed : {true, false}) {
     CAPTURE(is_packed);
     const Weight& whole = is_packed ? packed : dense;
     const Weight& some = is_packed ? some_packed : some_dense;
     const Tensor want = grouped_linear(ctx, linear_input(ctx, x, whole), whole, ends);
-    const Tensor got = grouped_linear(ctx, linear_input(ctx, some_x, some), some, own_ends);
+    const Tensor got = grouped_linear(ctx, linear_input(ctx, some_x, some), some, some_ends);
     for (size_t i = 0; i < chosen.size(); ++i) {
       const auto at = static_cast<size_t>(chosen[i]);
-      CHECK(same_bits(got.slice(some_ends[i], some_ends[i + 1]),
-                      want.slice((*ends)[at], (*ends)[at + 1])));
+      CHECK(
+          same_bits(got.slice(some_ends[i], some_ends[i + 1]), want.slice(ends[at], ends[at + 1])));
     }
     Weight wrong = some;
     wrong.slots = std::make_shared<const std::vector<int64_t>>(std::vector<int64_t>{1, 4, 0});
-    CHECK_THROWS_AS(grouped_linear(ctx, linear_input(ctx, some_x, wrong), wrong, own_ends), Error);
+    CHECK_THROWS_AS(grouped_linear(ctx, linear_input(ctx, some_x, wrong), wrong, some_ends), Error);
   }
 }
 
