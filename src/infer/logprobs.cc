@@ -19,8 +19,10 @@ TokenLogprobs logprobs_of(std::span<const float> logits, int32_t chosen, int64_t
   if (count <= 0) return result;
   Candidates best;
   collect_candidates(logits, {}, count, best);
-  std::ranges::stable_sort(
-      best, [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
+  std::ranges::sort(best, [](const Candidate& a, const Candidate& b) {
+    return a.score != b.score ? a.score > b.score : a.id < b.id;
+  });
+  result.top.reserve(best.size());
   for (const Candidate& candidate : best) {
     result.top.push_back({candidate.id, candidate.score - log_total});
   }
