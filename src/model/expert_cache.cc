@@ -76,8 +76,9 @@ class ExpertCache::LayerVisit final : public ops::ExpertStore::Visit {
   }
 
   void end() override {
+    // Out of the member first: it is the next visitor's as soon as the mutex is free.
+    const std::unique_lock own = std::move(lock_);
     pages_.clear();
-    lock_.unlock();
   }
 
   std::span<const int64_t> order() const override { return order_; }

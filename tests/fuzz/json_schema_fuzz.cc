@@ -18,8 +18,7 @@ std::vector<std::string> seeds() {
  "anyOf": [{"$ref": "#/$defs/t"}, {"type": "string", "pattern": "^a+$", "maxLength": 5}]})",
       R"({"allOf": [{"type": ["number", "string"], "multipleOf": 0.5}, {"exclusiveMaximum": 7}],
  "oneOf": [{"minimum": 1.25}, {"const": "e"}]})",
-      R"({"type": ["number", "integer"], "multipleOf": 8.7425327363552425e-193})",
-      R"({"type": "integer", "multipleOf": 5000000000000000000, "minimum": 0})",
+      R"({"type": ["number", "integer"], "multipleOf": 2.5e-1, "minimum": 0})",
       R"({"patternProperties": {"^x": {"type": "null"}}, "minProperties": 1, "maxProperties": 2,
  "prefixItems": [true, {"format": "date"}], "minLength": 2})",
   };
