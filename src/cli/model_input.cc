@@ -30,6 +30,12 @@ void expect_outside(const std::filesystem::path& model, const std::filesystem::p
   if (fs::equivalent(model, output, error) || way.empty() || *way.begin() != "..") {
     fail(ErrorKind::invalid_input, "{}: holds the model that is to be read", output.string());
   }
+  if (fs::is_directory(output, error) && !fs::is_empty(output, error) &&
+      model::find_format(output) == nullptr) {
+    fail(ErrorKind::invalid_input,
+         "{}: a folder with other things than a model in it, which is not replaced",
+         output.string());
+  }
 }
 
 void print_notes(const model::ModelSpec& spec) {

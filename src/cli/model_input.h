@@ -21,7 +21,8 @@ namespace cadre::cli {
 std::filesystem::path find_model(const std::filesystem::path& place);
 
 // Throws Error(invalid_input) if the output is the model or a folder that holds it: a model is read
-// while the output grows, and what the output replaces is removed.
+// while the output grows, and what the output replaces is removed. Likewise if it is a folder with
+// other things than a model in it, which no --force replaces.
 void expect_outside(const std::filesystem::path& model, const std::filesystem::path& output);
 
 // Where the model departs from its configuration, a line each to standard error.

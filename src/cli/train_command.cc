@@ -7,10 +7,12 @@
 
 #include "cli/command.h"
 #include "cli/flags.h"
+#include "cli/model_input.h"
 #include "cli/runtime.h"
 #include "cli/terminal.h"
 #include "cli/train_console.h"
 #include "cli/train_job.h"
+#include "core/base/error.h"
 #include "core/io/json_value.h"
 #include "train/pretrain/resume.h"
 
@@ -51,6 +53,15 @@ void run(Options& options) {
     print_text(io::fields_to_toml(io::list_fields(options.job.config)));
     return;
   }
+  train::TrainConfig& config = options.job.config;
+  if (options.job.resume && config.run.folder != options.resume) {
+    fail(ErrorKind::invalid_input, "--folder {} with --resume {}: a run goes on in its own folder",
+         config.run.folder, options.resume);
+  }
+  // A run folder stands for its latest checkpoint, as everywhere.
+  if (!options.job.resume && !config.model.init_from.empty()) {
+    config.model.init_from = find_model(config.model.init_from).string();
+  }
   Runtime runtime(options.runtime);
   TrainConsole console;
   const train::RunResult result = run_train_job(runtime, options.job, console);
@@ -67,7 +78,15 @@ void run(Options& options) {
 void add_sources_of_settings(CLI::App& app, const std::shared_ptr<Options>& options) {
   app.add_option_function<std::string>(
          "config",
-         [options](const std::string& file) { options->job.config = train::read_config(file); },
+         [options](const std::string& file) {
+           if (!fs::exists(file)) {
+             fail(ErrorKind::not_found,
+                  "{}: no such configuration file. If it is the value of an option, that option's "
+                  "name is not known: see cadre train --help",
+                  file);
+           }
+           options->job.config = train::read_config(file);
+         },
          "A TOML file with the settings below, in their sections")
       ->type_name("FILE");
   app.add_option_function<std::string>(
@@ -76,6 +95,7 @@ void add_sources_of_settings(CLI::App& app, const std::shared_ptr<Options>& opti
            options->job.config = train::read_config(fs::path(folder) / "config.toml");
            // The folder may have been moved since.
            options->job.config.run.folder = folder;
+           options->resume = folder;
            options->job.resume = true;
          },
          "Go on with the run in this folder, from its last checkpoint")

@@ -38,3 +38,7 @@ expect_error 3 'absent' "$cadre" convert "$work/absent" "$work/x"
 expect_error 3 'is not there' "$cadre" convert $model "$work/no/folder"
 expect_error 5 'cannot express' "$cadre" convert $model "$work/x" --to mistral
 [ -z "$(find "$work" -name '.*tmp*' -o -name x)" ] || fail "something was left behind"
+mkdir "$work/notes"
+echo kept >"$work/notes/thesis.txt"
+expect_error 2 'other things than a model' "$cadre" convert $model "$work/notes" --force
+[ -s "$work/notes/thesis.txt" ] || fail "a folder of other things was replaced"

@@ -18,6 +18,7 @@ expect_error 3 'absent' "$cadre" info "$work/absent"
 expect_error 3 'absent' "$cadre" tokenizer info "$work/absent.json"
 expect_error 3 'absent' "$cadre" data build "$work/absent" --vocab-size 300 -o "$work/d"
 expect_error 3 'absent' "$cadre" train "$work/absent.toml"
+expect_error 3 'name is not known' "$cadre" train --lr 1e-3
 expect_error 3 'absent' "$cadre" train --resume "$work/absent"
 expect_error 3 'absent' "$cadre" quickstart --data "$work/absent" --runs "$work/runs"
 

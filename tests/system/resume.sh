@@ -40,3 +40,9 @@ for run in stopped killed; do
   checkpoint_sums "$work/$run" >"$work/found"
   cmp "$work/expected" "$work/found" || fail "the $run run ended with other weights"
 done
+
+expect_error 2 'goes on in its own folder' \
+  "$cadre" train --resume "$work/stopped" --folder "$work/elsewhere" --steps 99
+# A run folder stands for its latest checkpoint.
+run "$cadre" train --init-from "$work/stopped" --dataset "$work/data" --folder "$work/on" \
+  --steps 1 --warmup-steps 0 --sequence-length 32 --micro-batch 2
