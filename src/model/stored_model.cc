@@ -27,7 +27,8 @@ ops::Weight packed_weight(Context& ctx, const Weights& weights, int64_t p,
                           const WeightHolding& holding) {
   ops::Weight weight;
   if (!holding.packed) return weight;
-  const auto [count, rows, k] = holding.matrices;
+  const int64_t count = holding.matrices.count, rows = holding.matrices.rows;
+  const int64_t k = holding.matrices.k;  // clang 14 lets no lambda have a structured binding
   if (holding.as_stored) {
     weight.packed =
         ops::pack(ctx, *holding.packed, count, rows, k, weights.blocks(p, {0, count * rows}));

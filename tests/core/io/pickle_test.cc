@@ -49,14 +49,17 @@ TEST_CASE("pickle: scalars and containers of Python's own pickles") {
 }
 
 TEST_CASE("pickle: calls and objects of allowed names are kept as data") {
-  const io::Pickle ordered = parse(
+  // Pickles refer to their bytes.
+  const std::string ordered_bytes =
       "\x80\x02"
-      "ccollections\nOrderedDict\n)R(X\1\0\0\0kK\7u}b."s);
+      "ccollections\nOrderedDict\n)R(X\1\0\0\0kK\7u}b."s;
+  const io::Pickle ordered = parse(ordered_bytes);
   CHECK(ordered.root().find("k")->integer == 7);
   CHECK(ordered.root().state != nullptr);
   // Protocol 4 with a frame: an object with its attributes.
-  const io::Pickle object = parse(
-      "\x80\x04\x95\0\0\0\0\0\0\0\0\x8c\4shop\x94\x8c\6Basket\x94\x93\x94)\x81\x94}\x94\x8c\1n\x94K\3sb."s);
+  const std::string object_bytes =
+      "\x80\x04\x95\0\0\0\0\0\0\0\0\x8c\4shop\x94\x8c\6Basket\x94\x93\x94)\x81\x94}\x94\x8c\1n\x94K\3sb."s;
+  const io::Pickle object = parse(object_bytes);
   CHECK(object.root().is(PickleKind::object));
   CHECK(object.root().items[0]->is_global("shop Basket"));
   CHECK(object.root().state->find("n")->integer == 3);
@@ -64,7 +67,8 @@ TEST_CASE("pickle: calls and objects of allowed names are kept as data") {
 }
 
 TEST_CASE("pickle: a value within itself is no danger to the reader") {
-  const io::Pickle pickle = parse("\x80\x02]q\0h\0a."s);
+  const std::string bytes = "\x80\x02]q\0h\0a."s;
+  const io::Pickle pickle = parse(bytes);
   CHECK(pickle.root().items[0] == &pickle.root());
 }
 
