@@ -116,12 +116,12 @@ void Comparison::read_settings(const std::vector<fs::path>& folders) {
   for (const fs::path& folder : folders) all.push_back(settings_of(folder));
   std::set<std::string> differing;
   for (const auto& settings : all) {
-    for (const auto& [key, value] : settings) {
+    for (const auto& setting : settings) {
       const bool same = std::ranges::all_of(all, [&](const auto& other) {
-        const auto found = other.find(key);
-        return found == other.end() || found->second == value;
+        const auto found = other.find(setting.first);
+        return found == other.end() || found->second == setting.second;
       });
-      if (!same) differing.insert(key);
+      if (!same) differing.insert(setting.first);
     }
   }
   for (size_t i = 0; i < folders.size(); ++i) {
