@@ -7,17 +7,12 @@
 #include <set>
 
 #include "eval/perplexity.h"
+#include "tests/eval/some_tokens.h"
 #include "tests/model/machine.h"
 #include "tests/model/tiny_model.h"
 
 namespace cadre {
 namespace {
-
-std::vector<int32_t> some_tokens(int64_t count) {
-  std::vector<int32_t> tokens;
-  for (int64_t i = 0; i < count; ++i) tokens.push_back(static_cast<int32_t>((3 * i * i + i) % 61));
-  return tokens;
-}
 
 // The same weights, each a little off.
 std::shared_ptr<model::Parameters> disturbed(Context& ctx, uint64_t seed, float share) {

@@ -4,17 +4,12 @@
 
 #include <cmath>
 
+#include "tests/eval/some_tokens.h"
 #include "tests/model/machine.h"
 #include "tests/model/tiny_model.h"
 
 namespace cadre {
 namespace {
-
-std::vector<int32_t> some_tokens(int64_t count) {
-  std::vector<int32_t> tokens;
-  for (int64_t i = 0; i < count; ++i) tokens.push_back(static_cast<int32_t>((3 * i * i + i) % 61));
-  return tokens;
-}
 
 // The definition: each token but the first, with what its window holds before it.
 double plain_nats(Context& ctx, const model::Decoder& decoder, const std::vector<int32_t>& tokens,

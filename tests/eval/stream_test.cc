@@ -9,17 +9,12 @@
 
 #include "core/base/error.h"
 #include "eval/perplexity.h"
+#include "tests/eval/some_tokens.h"
 #include "tests/model/machine.h"
 #include "tests/model/tiny_model.h"
 
 namespace cadre {
 namespace {
-
-std::vector<int32_t> some_tokens(int64_t count) {
-  std::vector<int32_t> tokens;
-  for (int64_t i = 0; i < count; ++i) tokens.push_back(static_cast<int32_t>((3 * i * i + i) % 61));
-  return tokens;
-}
 
 model::Decoder decoder_of_context(Context& ctx, int64_t positions) {
   model::ModelSpec spec = tiny_spec();

@@ -22,7 +22,7 @@ struct Operands {
 Operands make_operands(Context& ctx, int64_t rows, int64_t tokens) {
   Operands of;
   of.weights = empty_packed(ctx, PackedFormat::q8_0, 1, rows, kK);
-  std::fill_n(const_cast<std::byte*>(of.weights.tile(0, 0)), of.weights.bytes(), std::byte{0});
+  std::fill_n(of.weights.tile(0, 0), of.weights.bytes(), std::byte{0});
   const Weight weight = {.dense = {}, .packed = of.weights};
   of.input = linear_input(ctx, ctx.zeros({tokens, kK}, DType::f32), weight);
   return of;

@@ -4,7 +4,7 @@
 
 #include "core/base/random.h"
 #include "core/kernels/table.h"
-#include "core/tensor/blocks.h"
+#include "core/tensor/packed_matrix.h"
 #include "guarded.h"
 
 namespace cadre::kernels {
@@ -12,29 +12,13 @@ namespace {
 
 using testing::GuardedBuffer;
 
-BlockType stored(PackedFormat format) {
-  switch (format) {
-    case PackedFormat::q8_0:
-      return BlockType::q8_0;
-    case PackedFormat::q4_0:
-      return BlockType::q4_0;
-    case PackedFormat::q4_k:
-      return BlockType::q4_k;
-    case PackedFormat::q5_k:
-      return BlockType::q5_k;
-    case PackedFormat::q6_k:
-      break;
-  }
-  return BlockType::q6_k;
-}
-
 // What the tile must be is tested where products of it are (quantised_gemm and weight tests).
 TEST_CASE("pack_rows: every table makes the tile of the scalar one") {
   RandomStream random(5);
   for (const PackedFormat format : {PackedFormat::q8_0, PackedFormat::q4_0, PackedFormat::q4_k,
                                     PackedFormat::q5_k, PackedFormat::q6_k}) {
     CAPTURE(static_cast<int>(format));
-    const BlockLayout layout = block_layout(stored(format));
+    const BlockLayout layout = block_layout(block_type(format));
     for (const int64_t blocks : {1, 2, 5}) {
       for (const int64_t rows : {1, 7, 15, 16}) {
         CAPTURE(blocks);

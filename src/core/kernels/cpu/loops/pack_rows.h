@@ -34,15 +34,11 @@ class RowPacker {
           columns<4>(from + 2, to + packed_header_bytes(format_));
           break;
         case PackedFormat::q4_k:
-          halves(from, to);
-          halves(from + 2, to + 32);
-          k_scales(from + 4, to + 64);
+          k_header(from, to);
           nibbles(from + 16, to + packed_header_bytes(format_));
           break;
         case PackedFormat::q5_k:
-          halves(from, to);
-          halves(from + 2, to + 32);
-          k_scales(from + 4, to + 64);
+          k_header(from, to);
           nibbles(from + 48, to + packed_header_bytes(format_));
           fifth_bits(from + 16, to + packed_header_bytes(format_));
           break;
@@ -63,6 +59,11 @@ class RowPacker {
   }
   void bytes(const uint8_t* from, uint8_t* to) const {
     for (int64_t r = 0; r < W::kRows; ++r) to[first_row_ + r] = from[r * row_bytes_];
+  }
+  void k_header(const uint8_t* from, uint8_t* to) const {
+    halves(from, to);
+    halves(from + 2, to + 32);
+    k_scales(from + 4, to + 64);
   }
   // Six bits each, as core/kernels/quantise.h has them.
   void k_scales(const uint8_t* from, uint8_t* to) const {
