@@ -33,8 +33,7 @@ struct Options {
 
 void run_perplexity(const Options& options) {
   const std::filesystem::path folder = find_model(options.model);
-  const std::string text =
-      options.text == "-" ? read_standard_input() : read_text_file(options.text);
+  const std::string text = read_text_input(options.text);
   const std::vector<int32_t> tokens = load_tokenizer(folder).encode(text);
   Runtime runtime(options.runtime);
   Context& ctx = runtime.context();

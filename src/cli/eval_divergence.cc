@@ -101,8 +101,7 @@ void print_result(const eval::DivergenceResult& result) {
 void run(const Options& options) {
   const fs::path a = find_model(options.a);
   const fs::path b = find_model(options.b);
-  const std::string text =
-      options.text == "-" ? read_standard_input() : read_text_file(options.text);
+  const std::string text = read_text_input(options.text);
   const std::vector<int32_t> tokens = common_tokens(a, b, text);
   Runtime runtime(options.runtime);
   Context& ctx = runtime.context();

@@ -147,8 +147,7 @@ void run(const Options& options) {
          options.tokens, options.window);
   }
   const std::filesystem::path folder = find_model(options.model);
-  const std::string text =
-      options.text == "-" ? read_standard_input() : read_text_file(options.text);
+  const std::string text = read_text_input(options.text);
   std::vector<int32_t> tokens = load_tokenizer(folder).encode(text);
   if (std::ssize(tokens) > options.tokens) tokens.resize(static_cast<size_t>(options.tokens));
   Runtime runtime(options.runtime);

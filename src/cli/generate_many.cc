@@ -165,7 +165,7 @@ void report_draft_failures(const infer::EngineStatistics& now) {
 }
 
 std::vector<PromptLine> read_prompts(const std::filesystem::path& file) {
-  std::istringstream text(file == "-" ? read_standard_input() : read_text_file(file));
+  std::istringstream text(read_text_input(file.string()));
   std::vector<PromptLine> prompts;
   std::string line;
   for (int64_t number = 1; std::getline(text, line); ++number) {

@@ -10,6 +10,7 @@
 
 #include "cli/terminal.h"
 #include "core/base/error.h"
+#include "core/base/file.h"
 #include "core/io/gguf.h"
 #include "text/gguf_tokenizer.h"
 
@@ -48,6 +49,10 @@ text::Tokenizer load_tokenizer(const fs::path& place) {
 bool has_tokenizer(const fs::path& model) {
   if (io::is_gguf_file(model)) return text::has_gguf_tokenizer(*io::GgufFile::open(model));
   return fs::exists(model / "tokenizer.json") || fs::exists(model / "tokenizer.model");
+}
+
+std::string read_text_input(const std::string& file) {
+  return file == "-" ? read_standard_input() : read_text_file(file);
 }
 
 void draw_seed(infer::SamplerOptions& sampler) {

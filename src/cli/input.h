@@ -13,6 +13,9 @@ namespace cadre::cli {
 // forgotten an argument, or beyond 4 GiB.
 std::string read_standard_input();
 
+// The text of a file; of standard input if its name is -.
+std::string read_text_input(const std::string& file);
+
 // The tokenizer in a file (also of GGUF), or in a folder that holds a tokenizer.json or
 // tokenizer.model (a model, or a run and its latest checkpoint). Throws Error(not_found) naming the
 // places that were looked at.

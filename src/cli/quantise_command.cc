@@ -117,8 +117,7 @@ int64_t bytes_on_disk(const fs::path& place) {
 // The model reads the text, in full precision; it is gone again afterwards.
 quant::Importance calibrated(Context& ctx, const Options& options, const fs::path& place,
                              const model::ModelSpec& spec) {
-  const std::string text =
-      options.calibrate == "-" ? read_standard_input() : read_text_file(options.calibrate);
+  const std::string text = read_text_input(options.calibrate);
   std::vector<int32_t> tokens = load_tokenizer(place).encode(text);
   if (static_cast<int64_t>(tokens.size()) > options.calibrate_tokens) {
     tokens.resize(static_cast<size_t>(options.calibrate_tokens));

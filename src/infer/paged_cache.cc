@@ -291,12 +291,4 @@ int64_t PagedCache::owned_bytes() const {
   return bytes;
 }
 
-int64_t PagedCache::reserved_bytes() const {
-  int64_t bytes = 0;
-  for (int64_t l = 0; l < num_layers(); ++l) {
-    bytes += layer(l).bytes_per_page() * groups_[group_of(l)].pool.size();
-  }
-  return bytes;
-}
-
 }  // namespace cadre::infer

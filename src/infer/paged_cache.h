@@ -115,8 +115,6 @@ class PagedCache {
     int64_t copied = 0;  // pages copied on write or for a common part, so far, all groups
   };
   Usage usage() const;
-  // Of all groups if every page were written.
-  int64_t reserved_bytes() const;
   // Of all groups in pages that sequences own now.
   int64_t owned_bytes() const;
 
