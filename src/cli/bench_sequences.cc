@@ -5,7 +5,6 @@
 
 #include "core/base/random.h"
 #include "core/ops/attention.h"
-#include "infer/layer_pages.h"
 #include "model/cost.h"
 
 namespace cadre::cli {
@@ -59,7 +58,7 @@ BenchSequences::BenchSequences(Context& ctx, const BenchModelOptions& options)
           .step_tokens = std::max(chunk_, batch),
           .type = options.cache_type == "int8" ? infer::CacheType::int8 : infer::CacheType::compute,
           .share_prefixes = false});
-  step_ = std::make_unique<infer::CacheStep>(*cache_);
+  pass_ = std::make_unique<infer::Pass>(*cache_);
 }
 
 int64_t BenchSequences::num_parameters() const {
@@ -78,36 +77,25 @@ void BenchSequences::reset(int64_t batch, int64_t depth) {
 BenchPass BenchSequences::pass(int64_t count) {
   const model::ModelSpec& spec = model_.decoder->spec();
   const RandomStream random(7);
-  auto tokens = std::make_shared<std::vector<int32_t>>();
-  auto positions = std::make_shared<std::vector<int32_t>>();
+  std::vector<int64_t> rows;  // the last of each
   std::vector<model::PassSequence> work;
   const auto start = std::chrono::steady_clock::now();
-  step_->clear();
+  pass_->clear();
   for (size_t s = 0; s < sequences_.size(); ++s) {
     infer::CacheSequence& sequence = sequences_[s];
+    std::vector<int32_t>& text = texts_[s];
     work.push_back({count, sequence.length});
     for (int64_t i = 0; i < count; ++i) {
       const double draw = random.uniform_f64_at(next_token_++);
-      texts_[s].push_back(static_cast<int32_t>(draw * static_cast<double>(spec.vocab_size)));
-      tokens->push_back(texts_[s].back());
-      positions->push_back(static_cast<int32_t>(sequence.length + i));
+      text.push_back(static_cast<int32_t>(draw * static_cast<double>(spec.vocab_size)));
     }
     cache_->reserve(ctx_, sequence, count);
-    step_->add(sequence, count);
+    pass_->add(sequence, std::span<const int32_t>(text).last(static_cast<size_t>(count)));
+    rows.push_back(pass_->num_rows() - 1);
   }
-  nn::ForwardInput input;
-  input.tokens = tokens;
-  input.positions = std::move(positions);
-  input.store = step_.get();
   nn::ForwardTrace trace;
-  Tensor hidden = model_.decoder->hidden(ctx_, input, &trace);
-  if (count > 1) {
-    const auto batch = static_cast<int64_t>(sequences_.size());
-    const Tensor last = ctx_.empty({batch, hidden.dim(1)}, hidden.dtype());
-    for (int64_t s = 0; s < batch; ++s) infer::copy_row(hidden, (s + 1) * count - 1, last, s);
-    hidden = last;
-  }
-  model_.decoder->logits(ctx_, hidden);
+  const Tensor hidden = pass_->hidden(ctx_, *model_.decoder, &trace);
+  infer::logits_of_rows(ctx_, *model_.decoder, hidden, rows);
   for (size_t s = 0; s < sequences_.size(); ++s) {
     cache_->commit(sequences_[s], texts_[s]);
   }

@@ -7,7 +7,7 @@
 
 #include "cli/model_input.h"
 #include "cli/runtime.h"
-#include "infer/cache_step.h"
+#include "infer/pass.h"
 #include "model/expert_cache.h"
 #include "model/pass_cost.h"
 
@@ -55,7 +55,7 @@ class BenchSequences {
   int64_t chunk_;
   model::LoadedModel model_;
   std::unique_ptr<infer::PagedCache> cache_;
-  std::unique_ptr<infer::CacheStep> step_;
+  std::unique_ptr<infer::Pass> pass_;
   std::vector<infer::CacheSequence> sequences_;
   std::vector<std::vector<int32_t>> texts_;  // the tokens of each
   uint64_t next_token_ = 0;

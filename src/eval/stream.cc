@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <memory>
-#include <numeric>
 
 #include "core/base/error.h"
-#include "infer/cache_step.h"
 #include "infer/paged_cache.h"
+#include "infer/pass.h"
 
 namespace cadre::eval {
 namespace {
@@ -61,7 +60,7 @@ StreamResult stream_perplexity(Context& ctx, const model::Decoder& decoder,
                            .sinks = options.sinks,
                            .beyond_context = true,
                            .share_prefixes = false});
-  infer::CacheStep pass(cache);
+  infer::Pass pass(cache);
   infer::CacheSequence sequence = cache.make_sequence();
   StreamResult result;
   Blocks blocks(options.block, result);
@@ -72,14 +71,8 @@ StreamResult stream_perplexity(Context& ctx, const model::Decoder& decoder,
         tokens.subspan(static_cast<size_t>(begin), static_cast<size_t>(size));
     cache.reserve(ctx, sequence, size);
     pass.clear();
-    pass.add(sequence, size);
-    auto positions = std::make_shared<std::vector<int32_t>>(read.size());
-    std::iota(positions->begin(), positions->end(), static_cast<int32_t>(begin));
-    nn::ForwardInput input;
-    input.tokens = std::make_shared<std::vector<int32_t>>(read.begin(), read.end());
-    input.positions = positions;
-    input.store = &pass;
-    const Tensor hidden = decoder.hidden(ctx, input, nullptr);
+    pass.add(sequence, read);
+    const Tensor hidden = pass.hidden(ctx, decoder);
     const std::vector<float> weights(read.size(), 1.0f);
     const ops::CrossEntropyResult loss = decoder.loss(
         ctx, hidden, tokens.subspan(static_cast<size_t>(begin + 1), read.size()), weights);

@@ -18,7 +18,7 @@ DraftModel::DraftModel(const model::Decoder& decoder, int64_t vocab_size, int64_
               .step_tokens = step_tokens,
               .share_prefixes = false,
               .rewind = kMaxDrafts}),
-      step_(cache_) {}
+      pass_(cache_) {}
 
 DraftModel::Text& DraftModel::text_of(const Answer& answer) {
   std::unique_ptr<Text>& text = texts_[{answer.request, answer.index}];
@@ -83,32 +83,16 @@ void DraftModel::fail_at(Text& text) {
 
 // The logits behind the last scheduled token of each entry.
 Tensor DraftModel::forward(Context& ctx) {
-  // A pass that failed may have left someone else with the old ones.
-  if (tokens_.use_count() != 1) tokens_ = std::make_shared<std::vector<int32_t>>();
-  if (positions_.use_count() != 1) positions_ = std::make_shared<std::vector<int32_t>>();
-  tokens_->clear();
-  positions_->clear();
-  step_.clear();
+  pass_.clear();
+  rows_.clear();
   for (const Entry& entry : entries_) {
-    const int64_t begin = entry.text->cache.length;
-    for (int64_t i = begin; i < begin + entry.scheduled; ++i) {
-      tokens_->push_back(entry.text->all[static_cast<size_t>(i)]);
-      positions_->push_back(static_cast<int32_t>(i));
-    }
-    step_.add(entry.text->cache, entry.scheduled);
+    CacheSequence& cache = entry.text->cache;
+    pass_.add(cache, std::span<const int32_t>(entry.text->all)
+                         .subspan(static_cast<size_t>(cache.length),
+                                  static_cast<size_t>(entry.scheduled)));
+    rows_.push_back(pass_.num_rows() - 1);
   }
-  nn::ForwardInput input;
-  input.tokens = tokens_;
-  input.positions = positions_;
-  input.store = &step_;
-  const Tensor hidden = decoder_.hidden(ctx, input, nullptr);
-  const Tensor last = ctx.empty({std::ssize(entries_), hidden.dim(1)}, hidden.dtype());
-  int64_t row = 0;
-  for (size_t i = 0; i < entries_.size(); ++i) {
-    row += entries_[i].scheduled;
-    copy_row(hidden, row - 1, last, static_cast<int64_t>(i));
-  }
-  return decoder_.logits(ctx, last);
+  return logits_of_rows(ctx, decoder_, pass_.hidden(ctx, decoder_), rows_);
 }
 
 // Draws one more; false if that cannot be, as with a bias of a token that this model lacks.

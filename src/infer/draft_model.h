@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "infer/answer.h"
-#include "infer/cache_step.h"
 #include "infer/paged_cache.h"
+#include "infer/pass.h"
 #include "model/decoder.h"
 
 namespace cadre::infer {
@@ -72,13 +72,12 @@ class DraftModel {
   int64_t vocab_size_;
   int64_t step_tokens_;
   PagedCache cache_;
-  CacheStep step_;
+  Pass pass_;
   std::map<std::pair<int64_t, int64_t>, std::unique_ptr<Text>> texts_;  // [request, answer]
   int64_t failures_ = 0;
   // Kept for their memory.
   std::vector<Entry> entries_;  // of a call those that want another guess
-  std::shared_ptr<std::vector<int32_t>> tokens_;
-  std::shared_ptr<std::vector<int32_t>> positions_;
+  std::vector<int64_t> rows_;   // of the pass, the last of each entry
 };
 
 }  // namespace cadre::infer

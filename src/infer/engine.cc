@@ -90,9 +90,7 @@ Engine::Engine(const model::Decoder& decoder, const EngineOptions& options,
              cache_options(decoder, options,
                            draft == nullptr ? 0 : bytes_per_token(*draft, draft_options(options)))),
       scheduler_(cache_, options.max_sequences, options.step_tokens),
-      pass_(cache_),
-      tokens_(std::make_shared<std::vector<int32_t>>()),
-      positions_(std::make_shared<std::vector<int32_t>>()) {
+      pass_(cache_) {
   check_interval("engine", "lookup", static_cast<double>(lookup_), {0, kMaxDrafts});
   check_interval("engine", "draft_tokens", static_cast<double>(draft_tokens_), {1, kMaxDrafts});
   if (draft == nullptr) return;
@@ -143,34 +141,16 @@ bool Engine::idle() const {
 }
 
 Tensor Engine::forward(Context& ctx, const std::vector<ScheduledTokens>& plan) {
-  // A pass that failed may have left someone else with the old ones.
-  if (tokens_.use_count() > 1) tokens_ = std::make_shared<std::vector<int32_t>>();
-  if (positions_.use_count() > 1) positions_ = std::make_shared<std::vector<int32_t>>();
-  tokens_->clear();
-  positions_->clear();
   pass_.clear();
   for (const ScheduledTokens& entry : plan) {
     Answer& answer = *entry.answer;
     const int64_t drafted = std::max<int64_t>(0, entry.count - answer.pending());
-    const auto known = answer.tokens.begin() + answer.cache.length;
-    tokens_->insert(tokens_->end(), known, known + (entry.count - drafted));
-    tokens_->insert(tokens_->end(), answer.drafts.begin(), answer.drafts.begin() + drafted);
-    for (int64_t i = 0; i < entry.count; ++i) {
-      positions_->push_back(static_cast<int32_t>(answer.cache.length + i));
-    }
-    pass_.add(answer.cache, entry.count, drafted > 0);
+    const std::span<const int32_t> known =
+        std::span(answer.tokens).subspan(static_cast<size_t>(answer.cache.length));
+    pass_.add(answer.cache, known.first(static_cast<size_t>(entry.count - drafted)),
+              std::span(answer.drafts).first(static_cast<size_t>(drafted)));
   }
-  nn::ForwardInput input;
-  input.tokens = tokens_;
-  input.positions = positions_;
-  input.store = &pass_;
-  const Tensor hidden = decoder_.hidden(ctx, input, nullptr);
-  if (rows_.empty()) return {};
-  const Tensor wanted = ctx.empty({std::ssize(rows_), hidden.dim(1)}, hidden.dtype());
-  for (size_t i = 0; i < rows_.size(); ++i) {
-    copy_row(hidden, rows_[i], wanted, static_cast<int64_t>(i));
-  }
-  return decoder_.logits(ctx, wanted);
+  return logits_of_rows(ctx, decoder_, pass_.hidden(ctx, decoder_), rows_);
 }
 
 std::span<const Event> Engine::step(Context& ctx) {

@@ -19,9 +19,9 @@
 #include <vector>
 
 #include "core/base/fields.h"
-#include "infer/cache_step.h"
 #include "infer/draft_model.h"
 #include "infer/paged_cache.h"
+#include "infer/pass.h"
 #include "infer/request.h"
 #include "infer/scheduler.h"
 #include "model/decoder.h"
@@ -140,7 +140,7 @@ class Engine {
   int64_t draft_tokens_;
   PagedCache cache_;
   Scheduler scheduler_;
-  CacheStep pass_;
+  Pass pass_;
   std::optional<DraftModel> draft_;
   std::vector<DraftModel::Wanted> wanted_drafts_;
   int64_t submitted_ = 0;
@@ -148,8 +148,6 @@ class Engine {
   std::vector<Event> pending_;  // of cancelled requests
   std::vector<Event> events_;
   // Kept for their memory.
-  std::shared_ptr<std::vector<int32_t>> tokens_;
-  std::shared_ptr<std::vector<int32_t>> positions_;
   std::vector<int64_t> known_;  // tokens of each answer of the plan before the pass
   std::vector<int64_t> rows_;   // of the pass, whose logits are wanted
   std::vector<SampledRows> sampled_;
