@@ -52,19 +52,6 @@ void check_room(const fs::path& output, int64_t bytes) {
   }
 }
 
-// A bar that learns its total with the first update.
-class Bar {
- public:
-  Bar(const char* label, const char* unit) : bar_(label, unit, 0) { bar_.stops_on_signals(); }
-  void operator()(int64_t done, int64_t total) {
-    bar_.set_total(total);
-    bar_.update(done);
-  }
-
- private:
-  ProgressBar bar_;
-};
-
 io::JsonValue as_json(const fs::path& place, const ConvertTarget& target, int64_t tensors,
                       bool checked, double seconds) {
   io::JsonValue json = io::JsonValue::object();
@@ -90,14 +77,14 @@ void run(const Options& options) {
   Runtime runtime(options.runtime);
   Context& ctx = runtime.context();
   {
-    Bar bar("converting", "bytes");
+    StoppableBar bar("converting", "bytes");
     target.write(ctx, place, output.temporary(), std::ref(bar));
   }
   const model::ModelSpec found = model::read_spec(output.temporary());
   const auto written = model::open_weights(output.temporary(), found);
   check_same_spec(spec, found);
   if (!options.no_check) {
-    Bar bar("checking", "elements");
+    StoppableBar bar("checking", "elements");
     model::expect_same_weights(ctx, *weights, *written, std::ref(bar));
   }
   const int64_t tensors = written->num_tensors();

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace cadre::cli {
 
@@ -66,6 +67,21 @@ class ProgressBar {
   bool drawn_ = false;
   Clock::time_point last_draw_{};
   std::deque<Sample> samples_;  // of the last ten seconds, at most five a second
+};
+
+// A bar for work that tells how much it has done of how much, and that Ctrl-C and SIGTERM stop.
+class StoppableBar {
+ public:
+  StoppableBar(std::string label, std::string unit) : bar_(std::move(label), std::move(unit), 0) {
+    bar_.stops_on_signals();
+  }
+  void operator()(int64_t done, int64_t total) {
+    bar_.set_total(total);
+    bar_.update(done);
+  }
+
+ private:
+  ProgressBar bar_;
 };
 
 }  // namespace cadre::cli

@@ -16,19 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A bar that learns its total with the first update.
-class Bar {
- public:
-  Bar() { bar_.stops_on_signals(); }
-  void operator()(int64_t done, int64_t total) {
-    bar_.set_total(total);
-    bar_.update(done);
-  }
-
- private:
-  ProgressBar bar_{"quantising", "bytes", 0};
-};
-
 std::string name_of(const fs::path& place) {
   return fs::absolute(place).lexically_normal().filename().string();
 }
@@ -47,7 +34,7 @@ void write_quantised_gguf(Context& ctx, const fs::path& output, const QuantiseSo
                           const io::StoredType& format) {
   io::GgufMetadata tokenizer;
   text::write_gguf_tokenizer(source.place, source.spec.vocab_size, tokenizer);
-  Bar bar;
+  StoppableBar bar("quantising", "bytes");
   quant::write_gguf(ctx, output, source.weights, source.spec, tensors, format, source.importance,
                     name_of(source.place), tokenizer, std::ref(bar));
   text::expect_same_gguf_tokenizer(source.place, *io::GgufFile::open(output));
@@ -64,7 +51,7 @@ void write_quantised_hf(Context& ctx, const fs::path& output, const QuantiseSour
   io::JsonValue config = io::JsonView::read_file(output / "config.json").value();
   config.set("quantization_config", quant::quantization_config(tensors, options));
   write_file_atomically(output / "config.json", config.pretty() + "\n");
-  Bar bar;
+  StoppableBar bar("quantising", "bytes");
   quant::write_hf_quantised(ctx, output, source.weights, source.spec, options, source.importance,
                             std::ref(bar));
 }
