@@ -1,11 +1,15 @@
 // cadre info: what a model is and costs, from its configuration alone.
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/flags.h"
@@ -52,18 +56,42 @@ struct Stored {
   std::string_view format;
   int64_t tensors = 0;
   int64_t bytes = 0;
-  std::string_view dtype;  // of the embedding
+  std::vector<std::pair<std::string, int64_t>> types;  // elements of each, most first
 };
 
 std::optional<Stored> stored(const std::filesystem::path& place, const model::ModelSpec& spec) {
   try {
     const auto weights = model::open_weights(place, spec);
     return Stored{model::format_of(place).name, weights->num_tensors(), weights->stored_bytes(),
-                  dtype_name(weights->dtype(0))};
+                  weights->stored_types()};
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::not_found) throw;
     return std::nullopt;
   }
+}
+
+JsonValue as_json(const Stored& files) {
+  JsonValue types = JsonValue::object();
+  for (const auto& [name, elements] : files.types) types.set(name, elements);
+  JsonValue json = JsonValue::object();
+  json.set("format", files.format)
+      .set("tensors", files.tensors)
+      .set("bytes", files.bytes)
+      .set("types", std::move(types));
+  return json;
+}
+
+// "q4_k (93.1 %), q6_k (6.8 %), f32 (0.1 %)"; the name alone where there is one.
+std::string shares_of(const std::vector<std::pair<std::string, int64_t>>& types) {
+  if (types.size() == 1) return types.front().first;
+  int64_t all = 0;
+  for (const auto& [name, elements] : types) all += elements;
+  std::string text;
+  for (const auto& [name, elements] : types) {
+    text += fmt::format("{}{} ({:.1f} %)", text.empty() ? "" : ", ", name,
+                        100.0 * static_cast<double>(elements) / static_cast<double>(all));
+  }
+  return text;
 }
 
 // The widest sliding window of any layer; 0 if none has one.
@@ -174,11 +202,7 @@ void setup_info(CLI::App& app) {
     if (options->json) {
       JsonValue json = as_json(spec, cost);
       if (files) {
-        json.set("stored", JsonValue::object()
-                               .set("format", files->format)
-                               .set("tensors", files->tensors)
-                               .set("bytes", files->bytes)
-                               .set("dtype", files->dtype));
+        json.set("stored", as_json(*files));
       }
       print("{}\n", json.pretty());
     } else {
@@ -186,7 +210,7 @@ void setup_info(CLI::App& app) {
       if (files) {
         print("stored             {}: {} in {} tensors, {}\n", files->format,
               human_bytes(static_cast<double>(files->bytes)), grouped(files->tensors),
-              files->dtype);
+              shares_of(files->types));
       }
     }
   });

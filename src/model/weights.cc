@@ -1,6 +1,8 @@
 #include "model/weights.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -20,6 +22,7 @@ class FileWeights final : public Weights {
   DType dtype(int64_t parameter) const override;
   int64_t stored_bytes() const override;
   int64_t num_tensors() const override { return static_cast<int64_t>(source_->tensors().size()); }
+  std::vector<std::pair<std::string, int64_t>> stored_types() const override;
   void read(Context& ctx, int64_t parameter, Range elements, DType type, void* out) const override;
   Tensor view(int64_t parameter, Range elements, DType type) const override;
   std::vector<Tensor> row_views(int64_t parameter, DType type) const override;
@@ -78,6 +81,16 @@ int64_t FileWeights::stored_bytes() const {
     bytes += info.end - info.begin;
   }
   return bytes;
+}
+
+std::vector<std::pair<std::string, int64_t>> FileWeights::stored_types() const {
+  std::map<std::string, int64_t> elements;
+  for (const io::TensorInfo& info : source_->tensors()) {
+    elements[std::string(source_->stored_type(info.name))] += info.shape.elements();
+  }
+  std::vector<std::pair<std::string, int64_t>> types(elements.begin(), elements.end());
+  std::ranges::stable_sort(types, std::greater<>(), &std::pair<std::string, int64_t>::second);
+  return types;
 }
 
 void FileWeights::read(Context& ctx, int64_t parameter, Range elements, DType type,

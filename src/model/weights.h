@@ -6,6 +6,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/range.h"
@@ -31,6 +33,8 @@ class Weights {
   // The bytes of all its tensors and the number of tensors in the files.
   virtual int64_t stored_bytes() const = 0;
   virtual int64_t num_tensors() const = 0;
+  // How many elements are stored in which type (TensorSource::stored_type), most first.
+  virtual std::vector<std::pair<std::string, int64_t>> stored_types() const = 0;
 
   // Elements of a parameter, in our order, converted to `type`: out has range.size() of them.
   virtual void read(Context& ctx, int64_t parameter, Range elements, DType type,

@@ -49,6 +49,10 @@ for format in q8_0 int8 fp8 int4; do
   case $format in int4) limit=0.1 ;; fp8) limit=0.01 ;; *) limit=0.001 ;; esac
   awk "BEGIN { exit !($kl < $limit) }" || fail "$format: KL is $kl, expected below $limit"
 done
+for expected in q8_0:q8_0 int8:int8 fp8:f8_e4m3 int4:int4; do
+  run "$cadre" info "$work/${expected%:*}"
+  expect_output "^stored .* ${expected#*:} \([0-9.]+ %\)"
+done
 run "$cadre" generate "$work/int4" --prompt 'The ' -n 4 --temperature 0
 run "$cadre" quantise "$work/q4.gguf" "$work/zero" --format int4 --group 64 --zero-point
 

@@ -72,6 +72,9 @@ class Float8Source final : public TensorSource {
   std::span<const std::byte> mapped(std::string_view name) const override {
     return source_->mapped(name);
   }
+  std::string_view stored_type(std::string_view name) const override {
+    return source_->stored_type(name);
+  }
   const std::filesystem::path& file_of(std::string_view name) const override {
     return source_->file_of(name);
   }

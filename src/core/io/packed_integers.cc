@@ -134,6 +134,11 @@ class PackedIntegers final : public TensorSource {
   }
 
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
+  std::string_view stored_type(std::string_view name) const override {
+    const auto found = weights_.find(std::string(name));
+    if (found == weights_.end()) return source_->stored_type(name);
+    return found->second.bits == 4 ? "int4" : "int8";
+  }
   const std::filesystem::path& file_of(std::string_view name) const override {
     const auto found = weights_.find(std::string(name));
     return source_->file_of(found == weights_.end() ? name : found->second.packed);

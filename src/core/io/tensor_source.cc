@@ -16,6 +16,12 @@ void TensorSource::make(std::string_view name, Range /*elements*/, void* /*out*/
   fail(ErrorKind::internal, "\"{}\" is not made anew", name);
 }
 
+std::string_view TensorSource::stored_type(std::string_view name) const {
+  const TensorInfo* info = find(name);
+  if (info == nullptr) fail(ErrorKind::not_found, "there is no tensor \"{}\"", name);
+  return info->blocks ? block_type_name(*info->blocks) : dtype_name(info->dtype);
+}
+
 std::vector<std::string> TensorSource::names() const {
   std::vector<std::string> names;
   for (const TensorInfo& info : tensors()) names.push_back(info.name);

@@ -48,6 +48,9 @@ class TensorSource {
   // Of such a tensor elements [begin, end), as tensor() has them, or their blocks if it is of
   // blocks and the range of whole ones: what is asked for alone. Throws Error(internal) for others.
   virtual void make(std::string_view name, Range elements, void* out) const;
+  // What the file holds the tensor in, for people: a name of DType or BlockType, or int4, int8 for
+  // packed integers. Throws Error(not_found).
+  virtual std::string_view stored_type(std::string_view name) const;
   // The file that holds the tensor, for messages. Throws Error(not_found).
   virtual const std::filesystem::path& file_of(std::string_view name) const = 0;
   // Gives back the memory of mapped pages that hold the tensor; a hint, see core/base/pages.h.
@@ -71,6 +74,9 @@ class RenamedTensors final : public TensorSource {
   bool is_made(std::string_view name) const override { return source_->is_made(old_name(name)); }
   void make(std::string_view name, Range elements, void* out) const override {
     source_->make(old_name(name), elements, out);
+  }
+  std::string_view stored_type(std::string_view name) const override {
+    return source_->stored_type(old_name(name));
   }
   const std::filesystem::path& file_of(std::string_view name) const override;
   void release(std::string_view name) const override { source_->release(old_name(name)); }
