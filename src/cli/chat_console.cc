@@ -278,6 +278,7 @@ void load_chat(ChatSession& session, const std::string& file) {
     session.set_tools({});
     return;
   }
+  root.expect_keys({"messages", "tools"});
   io::JsonValue tools;
   if (!root.is_null("tools")) tools = root.array("tools").value();
   session.set_messages(root.array("messages").value());

@@ -26,6 +26,7 @@ PromptLine parse_line(const std::string& line, const std::string& where) {
   if (const auto* text = view.value().get_if<std::string>()) return {.text = *text, .id = {}};
   view.expect_object();
   PromptLine prompt = {.text = view.string("prompt"), .id = {}};
+  view.expect_keys({"prompt", "id", "max_tokens", "seed"});
   if (!view.is_null("id")) prompt.id = view.at("id").value();
   prompt.max_tokens = view.integer_or("max_tokens", 0);
   prompt.seed = view.integer_or("seed", -1);

@@ -13,7 +13,9 @@
 #include "cli/train_console.h"
 #include "cli/train_job.h"
 #include "core/base/error.h"
+#include "core/io/fields_io.h"
 #include "core/io/json_value.h"
+#include "core/io/toml.h"
 #include "train/pretrain/resume.h"
 
 namespace cadre::cli {
@@ -48,6 +50,22 @@ io::JsonValue as_json(const train::RunResult& result) {
   return json;
 }
 
+// What a stored model decides must not be asked for beside it.
+void expect_stored_shape(const train::ModelConfig& config) {
+  train::ModelConfig asked = config;
+  train::ModelConfig defaults;
+  defaults.init_from = config.init_from;
+  const std::vector<io::Field> fields = io::list_fields(asked, "model");
+  const std::vector<io::Field> as_is = io::list_fields(defaults, "model");
+  for (size_t i = 0; i < fields.size(); ++i) {
+    const io::ConfigValue value = io::field_value(fields[i]);
+    if (value == io::field_value(as_is[i])) continue;
+    fail(ErrorKind::invalid_input,
+         "{} = {} beside model.init_from: the stored model has its own; leave it out",
+         fields[i].name, io::toml_text(value));
+  }
+}
+
 void run(Options& options) {
   if (options.show_config) {
     print_text(io::fields_to_toml(io::list_fields(options.job.config)));
@@ -61,6 +79,7 @@ void run(Options& options) {
   // A run folder stands for its latest checkpoint, as everywhere.
   if (!options.job.resume && !config.model.init_from.empty()) {
     config.model.init_from = find_model(config.model.init_from).string();
+    expect_stored_shape(config.model);
   }
   Runtime runtime(options.runtime);
   TrainConsole console;

@@ -6,6 +6,7 @@
 #include "cli/input.h"
 #include "cli/stop_signals.h"
 #include "cli/terminal.h"
+#include "core/base/error.h"
 #include "core/ops/roofline.h"
 #include "infer/generator.h"
 #include "text/tokenizer_config.h"
@@ -55,6 +56,22 @@ std::vector<train::Sample> write_samples(Context& ctx, const model::Decoder& dec
   return samples;
 }
 
+// A model goes on with the ids it knows.
+void expect_same_tokens(const text::Tokenizer& of_data, const text::Tokenizer& of_model,
+                        const std::string& dataset, const std::string& model) {
+  for (int64_t i = 0; i < of_data.vocab_size(); ++i) {
+    const auto id = static_cast<int32_t>(i);
+    // The same piece is written differently in files of different kinds.
+    if (of_data.id_to_token(id) == of_model.id_to_token(id)) continue;
+    const std::string_view bytes = of_data.token_bytes(id);
+    if (!bytes.empty() && bytes == of_model.token_bytes(id)) continue;
+    fail(ErrorKind::invalid_input,
+         "{}: token {} is \"{}\", but \"{}\" in {}; build the data with that model's tokenizer "
+         "(cadre data build --tokenizer)",
+         dataset, id, of_data.id_to_token(id), of_model.id_to_token(id), model);
+  }
+}
+
 double peak_flops(Context& ctx, const train::RunConfig& run) {
   if (run.peak_gflops > 0.0) return run.peak_gflops * 1e9;
   constexpr int kRepeats = 5;
@@ -68,6 +85,10 @@ train::RunResult run_train_job(Runtime& runtime, const TrainJob& job,
   const train::Dataset dataset(job.config);
   train::RunEnvironment environment = dataset.environment();
   const text::Tokenizer tokenizer = load_tokenizer(environment.tokenizer_folder);
+  const std::string& source = job.config.model.init_from;
+  if (!job.resume && !source.empty() && has_tokenizer(source)) {
+    expect_same_tokens(tokenizer, load_tokenizer(source), job.config.data.dataset, source);
+  }
   const std::string pad = text::read_tokenizer_config(environment.tokenizer_folder).pad_token;
   if (!pad.empty()) environment.pad_token_id = tokenizer.required_id(pad);
   environment.peak_flops = peak_flops(runtime.context(), job.config.run);

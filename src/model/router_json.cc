@@ -26,15 +26,6 @@ Value read_named(const JsonView& json, std::string_view key,
   return *value;
 }
 
-void expect_keys(const JsonView& json, const std::vector<std::string>& known) {
-  for (const std::string& key : json.keys()) {
-    if (std::ranges::find(known, key) == known.end()) {
-      fail(ErrorKind::corrupt_data, "{}: unknown key \"{}\"; did you mean \"{}\"?", json.where(),
-           key, nearest_name(key, known));
-    }
-  }
-}
-
 JsonValue choice_to_json(const RouterSpec& spec) {
   JsonValue json = JsonValue::object();
   if (const auto* experts = std::get_if<ops::ExpertChoice>(&spec.choice)) {
@@ -53,13 +44,13 @@ JsonValue choice_to_json(const RouterSpec& spec) {
 void read_choice(const JsonView& json, RouterSpec& spec) {
   const std::string by = json.string("by");
   if (by == "experts") {
-    expect_keys(json, {"by", "over_batch"});
+    json.expect_keys({"by", "over_batch"});
     spec.choice = ops::ExpertChoice{.over_batch = json.flag("over_batch")};
     return;
   }
   if (by != "tokens") json.at("by").fail_expected("\"tokens\" or \"experts\"");
-  expect_keys(json, {"by", "selection_bias", "num_groups", "top_groups", "groups_scored_by",
-                     "second_expert", "second_threshold"});
+  json.expect_keys({"by", "selection_bias", "num_groups", "top_groups", "groups_scored_by",
+                    "second_expert", "second_threshold"});
   spec.choice =
       ops::TokenChoice{.selection_bias = json.flag("selection_bias"),
                        .groups = {.num_groups = json.integer("num_groups"),
@@ -81,8 +72,8 @@ JsonValue capacity_to_json(const ops::Capacity& capacity) {
 }
 
 ops::Capacity read_capacity(const JsonView& json) {
-  expect_keys(json, {"train_factor", "eval_factor", "minimum", "rounds_up", "priority", "by_token",
-                     "rejected_take_place"});
+  json.expect_keys({"train_factor", "eval_factor", "minimum", "rounds_up", "priority", "by_token",
+                    "rejected_take_place"});
   return {.train_factor = json.number("train_factor"),
           .eval_factor = json.number("eval_factor"),
           .minimum = json.integer("minimum"),
@@ -118,8 +109,8 @@ JsonValue router_to_json(const RouterSpec& spec) {
 }
 
 RouterSpec router_from_json(const JsonView& json) {
-  expect_keys(json, {"family", "num_experts", "top_k", "logits", "scoring", "renormalise", "scale",
-                     "jitter", "noise", "choice", "capacity"});
+  json.expect_keys({"family", "num_experts", "top_k", "logits", "scoring", "renormalise", "scale",
+                    "jitter", "noise", "choice", "capacity"});
   const std::string sum = json.string("renormalise");
   if (sum != "none" && sum != "chosen" && sum != "kept") {
     json.at("renormalise").fail_expected("\"none\", \"chosen\" or \"kept\"");

@@ -48,6 +48,8 @@ expect_error 2 'refuses.jinja:1: not today' \
 expect_error 3 'mistral-v3' $chat --chat-template nonsense
 echo '[{"content": "x"}]' >"$work/bad.json"
 expect_error 2 'messages.0. has no role' $chat --messages "$work/bad.json"
+echo '{"messages": [{"role": "user", "content": "x"}], "tool": []}' >"$work/bad.json"
+expect_error 4 'unknown key .tool.; did you mean .tools.' $chat --messages "$work/bad.json"
 expect_error 2 'draft-tokens' $chat --draft-tokens 3 --messages "$work/messages.json"
 
 # Texts that have to have a form, whatever the model would write.

@@ -77,6 +77,8 @@ expect_error 2 'logprobs' "$cadre" generate "$work/run" -p The --logprobs 1
 expect_error 2 'draft' "$cadre" generate "$work/run" -p The --draft-tokens 3
 echo '{"text": 1}' >"$work/wrong.jsonl"
 expect_error 4 'wrong.jsonl:1: the key .prompt. is missing' "$cadre" generate "$work/run" --prompts "$work/wrong.jsonl"
+echo '{"prompt": "The", "max_token": 1}' >"$work/wrong.jsonl"
+expect_error 4 'wrong.jsonl:1: unknown key .max_token.; did you mean .max_tokens.' "$cadre" generate "$work/run" --prompts "$work/wrong.jsonl"
 
 run "$cadre" eval perplexity "$work/run" --text src/README.md --json
 bits=$(number bits_per_byte)

@@ -45,4 +45,10 @@ expect_error 2 'goes on in its own folder' \
   "$cadre" train --resume "$work/stopped" --folder "$work/elsewhere" --steps 99
 # A run folder stands for its latest checkpoint.
 run "$cadre" train --init-from "$work/stopped" --dataset "$work/data" --folder "$work/on" \
-  --steps 1 --warmup-steps 0 --sequence-length 32 --micro-batch 2
+  --steps 1 --sequence-length 32 --micro-batch 2
+# It brings its shape and its tokens.
+expect_error 2 'model.hidden_size = 64 beside model.init_from' "$cadre" train \
+  --init-from "$work/stopped" --dataset "$work/data" --folder "$work/other" --hidden-size 64
+run "$cadre" data build "$root/docs" --include .md --vocab-size 600 -o "$work/other_data"
+expect_error 2 "other_data: token [0-9]+ is .*with that model's tokenizer" "$cadre" train \
+  --init-from "$work/stopped" --dataset "$work/other_data" --folder "$work/other" --steps 1

@@ -36,6 +36,17 @@ TEST_CASE("schedule: warm-up and cosine are OLMoE's") {
   }
 }
 
+TEST_CASE("schedule: a warm-up that nobody chose is a tenth of the run, at most 100 steps") {
+  ScheduleOptions options;
+  options.schedule = "constant";
+  options.warmup_start_factor = 0.5;
+  CHECK(Schedule(options, 1.0, 20).at(1) == doctest::Approx(0.75));
+  CHECK(Schedule(options, 1.0, 20).at(2) == 1.0);
+  CHECK(Schedule(options, 1.0, 5).at(0) == 1.0);
+  CHECK(Schedule(options, 1.0, 5000).at(99) == doctest::Approx(0.995));
+  CHECK(Schedule(options, 1.0, 5000).at(100) == 1.0);
+}
+
 TEST_CASE("schedule: the anneal falls linearly from where the course ended to zero") {
   ScheduleOptions options;
   options.warmup_steps = 0;

@@ -1,7 +1,9 @@
 #include "core/io/json.h"
 
+#include <algorithm>
 #include <cmath>
 
+#include "core/base/fields.h"
 #include "core/base/file.h"
 
 namespace cadre::io {
@@ -67,6 +69,14 @@ std::vector<std::string> JsonView::keys() const {
     names.push_back(member.first);
   }
   return names;
+}
+
+void JsonView::expect_keys(const std::vector<std::string>& known) const {
+  for (const auto& [key, value] : expect_object().value_->get_if<JsonValue::Object>()->members) {
+    if (std::ranges::find(known, key) != known.end()) continue;
+    fail(ErrorKind::corrupt_data, "{}: unknown key \"{}\"; did you mean \"{}\"?", where(), key,
+         nearest_name(key, known));
+  }
 }
 
 int64_t JsonView::size() const {

@@ -38,6 +38,8 @@ class JsonView {
   // True if the key is absent or null; the *_or calls give their default then.
   bool is_null(std::string_view key) const;
   std::vector<std::string> keys() const;  // in the order of the file
+  // Throws Error(corrupt_data) for a key that is not among these, naming the nearest of them.
+  void expect_keys(const std::vector<std::string>& known) const;
 
   // An integer may be written with a fraction or exponent (1e6) as long as it is whole.
   int64_t integer(std::string_view key) const;

@@ -17,6 +17,9 @@ Schedule::Schedule(ScheduleOptions options, double peak, int64_t total_steps)
     fail(ErrorKind::invalid_input, "schedule: anneal_steps = {}, expected at most the {} steps",
          options_.anneal_steps, total_steps);
   }
+  if (options_.warmup_steps < 0) {
+    options_.warmup_steps = std::min<int64_t>(100, (total_steps - options_.anneal_steps) / 10);
+  }
 }
 
 double Schedule::main_course(int64_t step) const {

@@ -24,7 +24,7 @@ namespace cadre::train {
 
 struct ScheduleOptions {
   std::string schedule = "cosine";
-  int64_t warmup_steps = 100;
+  int64_t warmup_steps = -1;
   double warmup_start_factor = 0.1;
   double final_factor = 0.1;
   double decay_share = 0.2;
@@ -34,7 +34,8 @@ struct ScheduleOptions {
   void visit_fields(auto&& field) {
     field("schedule", schedule, Choices{{"cosine", "linear", "constant", "wsd"}},
           "course of the learning rate after the warm-up");
-    field("warmup_steps", warmup_steps, Interval{0, 1e12}, "steps until the peak is reached");
+    field("warmup_steps", warmup_steps, Interval{-1, 1e12},
+          "steps until the peak is reached; -1 means a tenth of the run, at most 100");
     field("warmup_start_factor", warmup_start_factor, Interval{0.0, 1.0},
           "where the warm-up starts, as a share of the peak");
     field("final_factor", final_factor, Interval{0.0, 1.0},

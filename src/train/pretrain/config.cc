@@ -1,5 +1,7 @@
 #include "train/pretrain/config.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "core/io/fields_io.h"
 
@@ -10,7 +12,7 @@ void validate(const TrainConfig& config) {
   io::check_fields(io::list_fields(copy), "training");
   if (config.run.minutes > 0.0) return;  // the number of steps is not known yet
   const ScheduleOptions& schedule = config.optim.schedule;
-  if (schedule.warmup_steps + schedule.anneal_steps > config.run.steps) {
+  if (std::max<int64_t>(0, schedule.warmup_steps) + schedule.anneal_steps > config.run.steps) {
     fail(ErrorKind::invalid_input,
          "optim: warmup_steps = {} and anneal_steps = {}, expected at most the {} of run.steps "
          "together",

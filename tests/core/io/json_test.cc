@@ -96,6 +96,13 @@ TEST_CASE("json: errors name the file, the path of the key, what was found and w
   CHECK(contains(corrupt([&] { config.integer_or("size", 1); }), "config.json: size"));
 }
 
+TEST_CASE("json: keys that nobody reads are refused, with the nearest that would be read") {
+  const JsonView config = parse(R"({"size": 1, "line": {"max_token": 3}})");
+  config.expect_keys({"size", "line", "absent"});
+  CHECK(corrupt([&] { config.object("line").expect_keys({"prompt", "max_tokens"}); }) ==
+        "config.json: line: unknown key \"max_token\"; did you mean \"max_tokens\"?");
+}
+
 TEST_CASE("json: text that is not JSON is refused with its line and column") {
   CHECK(contains(corrupt([] { parse("{\n  \"a\": 1,\n  oops\n}"); }), "config.json:3:"));
   for (const char* text : {"", "{", "[1,]", "{\"a\":1,}", "{'a':1}", "nul", "1 2", "\"\xff\"",
