@@ -5,6 +5,7 @@
 #include <clocale>
 #include <cstdio>
 #include <cstring>
+#include <cwchar>
 
 #include "core/base/error.h"
 
@@ -25,7 +26,7 @@ struct LineEditor::State {
   }
   static char* show_prompt(EditLine* editor) { return of(editor).prompt.data(); }
   // Bound to Ctrl-C: ends the line as if it had been sent.
-  static unsigned char interrupt(EditLine* editor, int) {
+  static unsigned char interrupt(EditLine* editor, wint_t) {
     of(editor).interrupted = true;
     return CC_NEWLINE;
   }
@@ -53,7 +54,8 @@ LineEditor::LineEditor(std::string history_file) : state_(std::make_unique<State
   el_set(state.editor, EL_PROMPT, State::show_prompt);
   el_set(state.editor, EL_EDITOR, "emacs");
   el_set(state.editor, EL_HIST, history, state.history);
-  el_set(state.editor, EL_ADDFN, "cadre-interrupt", "Drop the line", State::interrupt);
+  // Of narrow strings libedit would make copies that it never frees.
+  el_wset(state.editor, EL_ADDFN, L"cadre-interrupt", L"Drop the line", State::interrupt);
   el_set(state.editor, EL_SETTY, "-d", "-isig", nullptr);
   el_set(state.editor, EL_BIND, "^C", "cadre-interrupt", nullptr);
   el_set(state.editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
