@@ -46,7 +46,7 @@ struct ModelConfig {
   void visit_fields(auto&& field) {
     const Interval size{1, 1 << 20};
     const Interval size_or_default{0, 1 << 30};
-    field("init_from", init_from, "Hugging Face folder to start from; empty initialises a model");
+    field("init_from", init_from, "model or run folder to start from; empty initialises a model");
     field("family", family,
           "model_type of the architecture that is initialised: olmoe, mixtral, deepseek, ...");
     field("hidden_size", hidden_size, size, "D, width of the residual stream");
