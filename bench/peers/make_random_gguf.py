@@ -31,6 +31,11 @@ class Random:
         else:
             blocks = random.integers(0, 256, (count, self.bytes), dtype=np.uint8)
             scale = np.float16(0.02 / (73 if kind == "q8_0" else 4.6))
+            if kind == "q4_0":
+                # Nibbles of 1 to 15 about the offset of 8: with a mean, tokens would all look alike
+                # to the routers.
+                blocks = (blocks % 15 + 1) | ((random.integers(1, 16, blocks.shape) << 4)
+                                              .astype(np.uint8))
             blocks[:, :2] = np.frombuffer(scale.tobytes(), np.uint8)
             self.pool = blocks.reshape(-1)
         self.at = 0

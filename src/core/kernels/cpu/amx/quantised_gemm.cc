@@ -134,10 +134,23 @@ void transpose(const float* from, int64_t groups, int64_t tokens, float* to) {
   }
 }
 
+// Weights that will be unpacked next, fetched some lines at a time while others are multiplied: the
+// processor's own prefetching stops at each page.
+struct Upcoming {
+  const std::byte* at;
+  int64_t lines;  // for each step of k
+
+  void fetch() {
+    for (int64_t i = 0; i < lines; ++i, at += 64) {
+      _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T0);
+    }
+  }
+};
+
 // Adds `count` groups of 32 of 16 tokens to sums, [16 tokens, 16 rows].
 template <PackedFormat kFormat>
 void multiply_tokens(const Unpacked& w, const TokenTiles& xs, int64_t count, int32_t* dots_of,
-                     float* sums) {
+                     float* sums, Upcoming& upcoming) {
   // Steps of k with a scale of their own, and how many of them share an activation scale.
   constexpr int64_t kDepth = kFormat == PackedFormat::q6_k ? 16 : 32;
   constexpr int64_t kShare = 32 / kDepth;
@@ -165,6 +178,7 @@ void multiply_tokens(const Unpacked& w, const TokenTiles& xs, int64_t count, int
       }
     }
     if (g < 2) continue;
+    upcoming.fetch();
     const int64_t done = g - 2;
     const int32_t* dots = dots_of + (done & 3) * 256;
     const __m512 scale = _mm512_load_ps(w.scales + done * 16);
@@ -192,6 +206,17 @@ void multiply_tokens(const Unpacked& w, const TokenTiles& xs, int64_t count, int
 constexpr int64_t kChunkBytes = 512 << 10;
 // Groups unpacked at a time, to stay in the first-level cache while all tokens pass.
 constexpr int64_t kChunkGroups = 16;
+
+// As many groups behind [begin, begin + count), of this tile or the next.
+template <PackedFormat kFormat>
+Upcoming after(const std::byte* tile, int64_t begin, int64_t count, int64_t tokens) {
+  constexpr int64_t kGroups = packed_block_size(kFormat) / kPackedGroup;
+  constexpr int64_t kSteps = kFormat == PackedFormat::q6_k ? 2 : 1;  // of k in a group
+  const int64_t bytes = count / kGroups * packed_block_bytes(kFormat);
+  const int64_t steps = tokens / kTokens * count * kSteps;
+  const std::byte* from = tile + (begin + count) / kGroups * packed_block_bytes(kFormat);
+  return {from, (bytes + 64 * steps - 1) / (64 * steps)};
+}
 
 template <PackedFormat kFormat>
 void run_chunk(const QuantisedGemmArgs& args) {
@@ -225,10 +250,11 @@ void run_chunk(const QuantisedGemmArgs& args) {
     for (int64_t g = 0; g < x_groups; g += kChunkGroups) {
       const int64_t count = x_groups - g < kChunkGroups ? x_groups - g : kChunkGroups;
       unpack_groups<kFormat>(tile, g, g + count, w);
+      Upcoming upcoming = after<kFormat>(tile, g, count, rows);
       for (int64_t t = 0; t < rows; t += kTokens) {
         const TokenTiles at = {xs.quants + t * k + g * 512, xs.scales + t * x_groups + g * kTokens,
                                xs.minimums + t * x_groups + g * kTokens};
-        multiply_tokens<kFormat>(w, at, count, dots, sums + 16 * t);
+        multiply_tokens<kFormat>(w, at, count, dots, sums + 16 * t, upcoming);
       }
     }
     const int64_t columns = args.n - r;

@@ -109,22 +109,24 @@ void multiply_tile(const QuantisedGemmArgs& args, const std::byte* tile, int64_t
   }
 }
 
+// The last rows of x, at most kMost: a second pass over the tile would read it from memory's next
+// best while memory itself is idle.
+template <PackedFormat kFormat, int kMost>
+void multiply_last(const QuantisedGemmArgs& args, const std::byte* tile, int64_t t, int64_t r) {
+  if constexpr (kMost > 1) {
+    if (args.m - t < kMost) return multiply_last<kFormat, kMost - 1>(args, tile, t, r);
+  }
+  multiply_tile<kFormat, kMost>(args, tile, t, r);
+}
+
 template <PackedFormat kFormat>
 void run(const QuantisedGemmArgs& args) {
   const int64_t tile_bytes = packed_tile_bytes(kFormat, args.k);
   for (int64_t r = 0; r < args.n; r += kPackedRows) {
     const std::byte* tile = args.tiles + r / kPackedRows * tile_bytes;
     int64_t t = 0;
-    for (; t + 8 <= args.m; t += 8) multiply_tile<kFormat, 8>(args, tile, t, r);
-    if (t + 4 <= args.m) {
-      multiply_tile<kFormat, 4>(args, tile, t, r);
-      t += 4;
-    }
-    if (t + 2 <= args.m) {
-      multiply_tile<kFormat, 2>(args, tile, t, r);
-      t += 2;
-    }
-    if (t < args.m) multiply_tile<kFormat, 1>(args, tile, t, r);
+    for (; args.m - t > 8; t += 8) multiply_tile<kFormat, 8>(args, tile, t, r);
+    if (t < args.m) multiply_last<kFormat, 8>(args, tile, t, r);
   }
 }
 
