@@ -1,6 +1,5 @@
 #include "model/router_json.h"
 
-#include <algorithm>
 #include <string>
 #include <vector>
 

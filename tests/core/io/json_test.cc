@@ -99,8 +99,9 @@ TEST_CASE("json: errors name the file, the path of the key, what was found and w
 TEST_CASE("json: keys that nobody reads are refused, with the nearest that would be read") {
   const JsonView config = parse(R"({"size": 1, "line": {"max_token": 3}})");
   config.expect_keys({"size", "line", "absent"});
-  CHECK(corrupt([&] { config.object("line").expect_keys({"prompt", "max_tokens"}); }) ==
-        "config.json: line: unknown key \"max_token\"; did you mean \"max_tokens\"?");
+  CHECK(corrupt([&] {
+          config.object("line").expect_keys({"prompt", "max_tokens"});
+        }) == "config.json: line: unknown key \"max_token\"; did you mean \"max_tokens\"?");
 }
 
 TEST_CASE("json: text that is not JSON is refused with its line and column") {

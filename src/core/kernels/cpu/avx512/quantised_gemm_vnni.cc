@@ -109,8 +109,8 @@ void multiply_tile(const QuantisedGemmArgs& args, const std::byte* tile, int64_t
   }
 }
 
-// The last rows of x, at most kMost: a second pass over the tile would read it from memory's next
-// best while memory itself is idle.
+// The last rows of x, at most kMost of them, in one pass over the tile: in a second one, which
+// finds the tile in a cache, memory would be idle.
 template <PackedFormat kFormat, int kMost>
 void multiply_last(const QuantisedGemmArgs& args, const std::byte* tile, int64_t t, int64_t r) {
   if constexpr (kMost > 1) {
