@@ -99,6 +99,24 @@ TEST_CASE("gemm: the bits of an element do not depend on how m and n are cut") {
   }
 }
 
+// Few rows meet weights in other ways than many do.
+TEST_CASE("gemm: few rows have the bits that they have among many") {
+  RandomStream random(8);
+  for (const int64_t k : {0, 32, 96, 2336, 20000}) {
+    for (const DType c_type : {DType::f32, DType::bf16}) {
+      GemmShape shape{.m = 70, .n = 75, .k = k, .type = DType::bf16, .c_type = c_type};
+      shape.b_transposed = true;
+      shape.accumulate = c_type == DType::f32;
+      GemmCase c(shape, random);
+      for (const KernelTable* table : supported_tables()) {
+        if (table == &scalar_table()) continue;
+        check_cuts(c, *table, 4, random);
+        check_cuts(c, *table, 40, random);
+      }
+    }
+  }
+}
+
 TEST_CASE("gemm: what scratch holds before makes no difference") {
   RandomStream random(4);
   for (int i = 0; i < 20; ++i) {

@@ -1,6 +1,7 @@
 #include "core/kernels/gemm.h"
 
 #include "core/kernels/cpu/amx/finish.h"
+#include "core/kernels/cpu/amx/gemm_in_place.h"
 #include "core/kernels/cpu/amx/kernels.h"
 #include "core/kernels/cpu/amx/multiply.h"
 #include "core/kernels/cpu/amx/pack.h"
@@ -163,14 +164,25 @@ class Product {
   int64_t k_end_ = 0;
 };
 
+GemmArgs from_column(GemmArgs args, int64_t column) {
+  args.b = static_cast<const bf16*>(args.b) + column * (args.b_transposed ? args.b_stride : 1);
+  args.c = static_cast<std::byte*>(args.c) + column * dtype_size(args.c_type);
+  args.n -= column;
+  return args;
+}
+
 }  // namespace
 
 void gemm(const GemmArgs& args) noexcept {
   if (args.type == DType::f32) return avx512::gemm_bf16(args);
   if (args.m == 0 || args.n == 0) return;
-  const Plan plan = choose_plan(args);
   configure_tiles();
-  Product(args, plan).run();
+  const int64_t columns = columns_in_place(args);
+  if (columns > 0) multiply_in_place(args, columns);
+  if (columns < args.n) {
+    const GemmArgs rest = from_column(args, columns);
+    Product(rest, choose_plan(rest)).run();
+  }
   release_tiles();
 }
 

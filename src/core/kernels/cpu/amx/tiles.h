@@ -36,10 +36,14 @@ inline void configure_tiles() {
 
 inline void release_tiles() { asm volatile("tilerelease"); }
 
-// Instead of the compiler's intrinsics, which do not say that they read memory.
+// Instead of the compiler's intrinsics, which do not say that they read memory. Rows lie
+// `row_bytes` apart.
 template <int kTile>
-inline void load_tile(const std::byte* from) {
-  asm volatile("tileloadd (%1,%2,1), %%tmm%c0" : : "i"(kTile), "r"(from), "r"(64L) : "memory");
+inline void load_tile(const std::byte* from, int64_t row_bytes = 64) {
+  asm volatile("tileloadd (%1,%2,1), %%tmm%c0"
+               :
+               : "i"(kTile), "r"(from), "r"(row_bytes)
+               : "memory");
 }
 
 template <int kTile>
