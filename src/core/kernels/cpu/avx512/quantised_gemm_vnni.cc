@@ -27,10 +27,12 @@ WeightGroup load_unsigned(const std::byte* group) {
   return w;
 }
 
-// Every line: the processor's own prefetching stops at each page and begins late.
+// Every line: the processor's own prefetching stops at each page and begins late. Inlined early,
+// for the compiler takes a function that does nothing else for one without effect, and drops its
+// calls.
 constexpr int64_t kPrefetchBytes = 2048;
 template <PackedFormat kFormat>
-inline void prefetch_group(const std::byte* group) {
+[[gnu::always_inline]] inline void prefetch_group(const std::byte* group) {
   for (int64_t line = 0; line < packed_group_bytes(kFormat); line += 64) {
     _mm_prefetch(reinterpret_cast<const char*>(group) + line, _MM_HINT_T0);
   }
@@ -40,18 +42,42 @@ __m512i broadcast_quad(const int8_t* x) {
   return _mm512_set1_epi32(*reinterpret_cast<const int32_t*>(x));
 }
 
-// acc += scale * (xs * dot) over quads [kBegin, kEnd), whose activations sum to x_sum.
-template <PackedFormat kFormat, int kBegin, int kEnd>
-inline __m512 add_dot(__m512 acc, const WeightGroup& w, const int8_t* x, int32_t x_sum, float xs,
-                      __m512 scale) {
-  __m512i dot = _mm512_setzero_si512();
-  if constexpr (kUnsignedOffset<kFormat> != 0) {
-    dot = _mm512_set1_epi32(-kUnsignedOffset<kFormat> * x_sum);
+// What a group, or half of one, of each token is multiplied by.
+struct Activations {
+  const int8_t* quants;  // [token][k]
+  const int32_t* sums;   // [token][k / 16]
+  const float* scales;   // [token][k / 32]
+  int64_t k;
+};
+
+// acc[t] += scale * (xs * dot) for each token t, the dot over quads [kBegin, kEnd). A quad of
+// weights meets all tokens before the next one, so that as many sums are on their way at once.
+template <PackedFormat kFormat, int kTokens, int kBegin, int kEnd>
+[[gnu::always_inline]] inline void add_dots(__m512* acc, const WeightGroup& w, const Activations& x,
+                                            __m512 scale) {
+  __m512i dots[kTokens];
+#pragma GCC unroll 8
+  for (int t = 0; t < kTokens; ++t) {
+    dots[t] = _mm512_setzero_si512();
+    if constexpr (kUnsignedOffset<kFormat> != 0) {
+      const int32_t* sums = x.sums + t * (x.k / 16);
+      const int32_t sum = kEnd - kBegin == 8 ? sums[0] + sums[1] : sums[kBegin / 4];
+      dots[t] = _mm512_set1_epi32(-kUnsignedOffset<kFormat> * sum);
+    }
   }
+#pragma GCC unroll 8
   for (int j = kBegin; j < kEnd; ++j) {
-    dot = _mm512_dpbusd_epi32(dot, w.quads[j], broadcast_quad(x + 4 * j));
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t) {
+      dots[t] =
+          _mm512_dpbusd_epi32(dots[t], w.quads[j], broadcast_quad(x.quants + t * x.k + 4 * j));
+    }
   }
-  return _mm512_fmadd_ps(scale, _mm512_mul_ps(_mm512_set1_ps(xs), _mm512_cvtepi32_ps(dot)), acc);
+#pragma GCC unroll 8
+  for (int t = 0; t < kTokens; ++t) {
+    const __m512 xs = _mm512_set1_ps(x.scales[t * (x.k / kPackedGroup)]);
+    acc[t] = _mm512_fmadd_ps(scale, _mm512_mul_ps(xs, _mm512_cvtepi32_ps(dots[t])), acc[t]);
+  }
 }
 
 // kTokens rows of x against one tile.
@@ -59,9 +85,8 @@ template <PackedFormat kFormat, int kTokens>
 void multiply_tile(const QuantisedGemmArgs& args, const std::byte* tile, int64_t t0, int64_t r0) {
   constexpr int64_t kGroups = packed_block_size(kFormat) / kPackedGroup;
   const int64_t x_groups = args.k / kPackedGroup;
-  const int8_t* x = args.x.quants + t0 * args.k;
-  const float* xs = args.x.scales + t0 * x_groups;
-  const int32_t* sums = args.x.sums + 2 * t0 * x_groups;
+  Activations x = {args.x.quants + t0 * args.k, args.x.sums + 2 * t0 * x_groups,
+                   args.x.scales + t0 * x_groups, args.k};
   const float* x_minimums = args.x.x_minimums + t0 * x_groups;
   __m512 acc[kTokens];
   for (int t = 0; t < kTokens; ++t) acc[t] = _mm512_setzero_ps();
@@ -74,31 +99,22 @@ void multiply_tile(const QuantisedGemmArgs& args, const std::byte* tile, int64_t
     for (int64_t g = 0; g < kGroups; ++g, quants += packed_group_bytes(kFormat)) {
       prefetch_group<kFormat>(quants + kPrefetchBytes);
       const WeightGroup w = load_unsigned<kFormat>(quants);
-      const int64_t group = first + g;
       if constexpr (kFormat == PackedFormat::q6_k) {
-        const __m512 scale0 = group_scale<kFormat>(block, d, 2 * g);
-        const __m512 scale1 = group_scale<kFormat>(block, d, 2 * g + 1);
-        for (int t = 0; t < kTokens; ++t) {
-          const int64_t at = t * x_groups + group;
-          const int8_t* xt = x + at * kPackedGroup;
-          acc[t] = add_dot<kFormat, 0, 4>(acc[t], w, xt, sums[2 * at], xs[at], scale0);
-          acc[t] = add_dot<kFormat, 4, 8>(acc[t], w, xt, sums[2 * at + 1], xs[at], scale1);
-        }
+        add_dots<kFormat, kTokens, 0, 4>(acc, w, x, group_scale<kFormat>(block, d, 2 * g));
+        add_dots<kFormat, kTokens, 4, 8>(acc, w, x, group_scale<kFormat>(block, d, 2 * g + 1));
       } else {
-        const __m512 scale = group_scale<kFormat>(block, d, g);
+        add_dots<kFormat, kTokens, 0, 8>(acc, w, x, group_scale<kFormat>(block, d, g));
+      }
+      if constexpr (packed_has_minimum(kFormat)) {
+        const __m512 minimum = group_minimum(block, dmin, g);
         for (int t = 0; t < kTokens; ++t) {
-          const int64_t at = t * x_groups + group;
-          acc[t] = add_dot<kFormat, 0, 8>(acc[t], w, x + at * kPackedGroup,
-                                          sums[2 * at] + sums[2 * at + 1], xs[at], scale);
-        }
-        if constexpr (packed_has_minimum(kFormat)) {
-          const __m512 minimum = group_minimum(block, dmin, g);
-          for (int t = 0; t < kTokens; ++t) {
-            acc[t] =
-                _mm512_fmadd_ps(minimum, _mm512_set1_ps(x_minimums[t * x_groups + group]), acc[t]);
-          }
+          const float x_minimum = x_minimums[t * x_groups + first + g];
+          acc[t] = _mm512_fmadd_ps(minimum, _mm512_set1_ps(x_minimum), acc[t]);
         }
       }
+      x.quants += kPackedGroup;
+      x.sums += 2;
+      x.scales += 1;
     }
     block += packed_block_bytes(kFormat);
   }
