@@ -117,6 +117,22 @@ TEST_CASE("gemm: few rows have the bits that they have among many") {
   }
 }
 
+// The shapes of attention, whose left factor tiles load where it lies.
+TEST_CASE("gemm: small factors of whole tiles") {
+  RandomStream random(9);
+  for (const int64_t k : {64, 128}) {
+    for (const bool b_transposed : {false, true}) {
+      GemmShape shape{.m = 144, .n = 88, .k = k, .type = DType::bf16};
+      shape.b_transposed = b_transposed;
+      shape.accumulate = !b_transposed;
+      CAPTURE(shape.text());
+      GemmCase c(shape, random);
+      check_against_scalar(c);
+      for (const KernelTable* table : supported_tables()) check_cuts(c, *table, 100, random);
+    }
+  }
+}
+
 TEST_CASE("gemm: what scratch holds before makes no difference") {
   RandomStream random(4);
   for (int i = 0; i < 20; ++i) {

@@ -48,8 +48,7 @@ class Product {
         for (int64_t k = 0; k == 0 || k < args_.k; k += plan_.chunk) {
           k_begin_ = k;
           k_end_ = smaller(args_.k, k + plan_.chunk);
-          Packer({resident_, plan_.resident_left, r, r_end, k_begin_, k_end_, resident_memory_})
-              .finish();
+          Packer(panel(resident_, plan_.resident_left, r, r_end, resident_memory_)).finish();
           stream(r, r_end, s, s_end);
           if (plan_.chunk == 0) break;
         }
@@ -64,8 +63,14 @@ class Product {
 
   int64_t steps() const { return (k_end_ - k_begin_ + kTileDepth - 1) / kTileDepth; }
 
+  // Empty if the factor is not packed.
+  Panel panel(const Factor& factor, bool left, int64_t begin, int64_t end, std::byte* to) const {
+    if (left && plan_.left_in_place) end = begin;
+    return {factor, left, begin, end, k_begin_, k_end_, to};
+  }
+
   Packing packing_of_unit(int64_t begin, int64_t end, std::byte* to, int64_t products) const {
-    return Packing({streamed_, !plan_.resident_left, begin, end, k_begin_, k_end_, to}, products);
+    return Packing(panel(streamed_, !plan_.resident_left, begin, end, to), products);
   }
 
   void stream(int64_t r_begin, int64_t r_end, int64_t s_begin, int64_t s_end) {
@@ -115,7 +120,10 @@ class Product {
     const bool last = k_end_ == args_.k;
     Output output;
     if (last && !past_caches_) output = output_of(left, right);
-    multiply({.left = plan_.resident_left ? resident_from : streamed_from,
+    const std::byte* const packed_left = plan_.resident_left ? resident_from : streamed_from;
+    const bool packed = !plan_.left_in_place;
+    multiply({.left = packed ? packed_left : place_of(left),
+              .left_layout = packed ? packed_layout(left) : layout_in_place(),
               .right = plan_.resident_left ? streamed_from : resident_from,
               .left_tiles = left.tiles,
               .right_tiles = right.tiles,
@@ -133,6 +141,16 @@ class Product {
             .right_tiles = right.tiles,
             .first_left = left.first,
             .first_right = right.first});
+  }
+
+  static TileLayout packed_layout(Group left) { return {64, kTileBytes, left.tiles * kTileBytes}; }
+  TileLayout layout_in_place() const {
+    const int64_t row = 2 * plan_.left.stride;
+    return {row, kTileWidth * row, 2 * kTileDepth};
+  }
+  const std::byte* place_of(Group left) const {
+    return reinterpret_cast<const std::byte*>(plan_.left.data + left.first * plan_.left.stride +
+                                              k_begin_);
   }
 
   Output output_of(Group left, Group right) const {

@@ -60,42 +60,42 @@ void end_sums(std::byte* to) {
 // two registers for operands; the order changes one of them at a time, and the two tiles loaded
 // twice come from the first level the second time.
 template <int kLeft, int kRight>
-void step(const std::byte* left, const std::byte* right) {
+void step(const std::byte* left, const TileLayout& layout, const std::byte* right) {
   if constexpr (kLeft == 3 && kRight == 2) {
-    load_tile<6>(left);
+    load_tile<6>(left, layout.row);
     load_tile<7>(right);
     multiply_tiles<0, 6, 7>();
     load_tile<7>(right + kTileBytes);
     multiply_tiles<1, 6, 7>();
-    load_tile<6>(left + kTileBytes);
+    load_tile<6>(left + layout.tile, layout.row);
     multiply_tiles<3, 6, 7>();
     load_tile<7>(right);
     multiply_tiles<2, 6, 7>();
-    load_tile<6>(left + 2 * kTileBytes);
+    load_tile<6>(left + 2 * layout.tile, layout.row);
     multiply_tiles<4, 6, 7>();
     load_tile<7>(right + kTileBytes);
     multiply_tiles<5, 6, 7>();
   } else if constexpr (kRight == 2) {
-    load_tile<4>(left);
+    load_tile<4>(left, layout.row);
     load_tile<6>(right);
     multiply_tiles<0, 4, 6>();
     load_tile<7>(right + kTileBytes);
     multiply_tiles<1, 4, 7>();
     if constexpr (kLeft > 1) {
-      load_tile<5>(left + kTileBytes);
+      load_tile<5>(left + layout.tile, layout.row);
       multiply_tiles<2, 5, 6>();
       multiply_tiles<3, 5, 7>();
     }
   } else {
     load_tile<3>(right);
-    load_tile<4>(left);
+    load_tile<4>(left, layout.row);
     multiply_tiles<0, 4, 3>();
     if constexpr (kLeft > 1) {
-      load_tile<5>(left + kTileBytes);
+      load_tile<5>(left + layout.tile, layout.row);
       multiply_tiles<1, 5, 3>();
     }
     if constexpr (kLeft > 2) {
-      load_tile<6>(left + 2 * kTileBytes);
+      load_tile<6>(left + 2 * layout.tile, layout.row);
       multiply_tiles<2, 6, 3>();
     }
   }
@@ -104,18 +104,19 @@ void step(const std::byte* left, const std::byte* right) {
 template <int kLeft, int kRight>
 void run(const MultiplyArgs& args) {
   const std::byte* left = args.left;
+  const TileLayout layout = args.left_layout;
   const std::byte* right = args.right;
   OutputFetch output(args.output, args.steps);
   Chore& chore = *args.chore;
   begin_sums<kLeft * kRight>(args.begin);
   for (int64_t s = 0; s < args.steps; ++s) {
-    step<kLeft, kRight>(left, right);
+    step<kLeft, kRight>(left, layout, right);
     output.step();
     if (--chore.countdown == 0) {
       chore.countdown = chore.interval;
       chore.run(chore);
     }
-    left += kLeft * kTileBytes;
+    left += layout.step;
     right += kRight * kTileBytes;
   }
   end_sums<kLeft * kRight>(args.end);

@@ -22,8 +22,16 @@ struct Output {
   int64_t rows = 0;
 };
 
+// Where the tiles of a group lie, in bytes from one to the next.
+struct TileLayout {
+  int64_t row;   // of a tile
+  int64_t tile;  // of a step
+  int64_t step;
+};
+
 struct MultiplyArgs {
-  const std::byte* left;   // packed, left_tiles wide
+  const std::byte* left;   // left_tiles wide
+  TileLayout left_layout;  // packed, or as the factor lies
   const std::byte* right;  // packed, right_tiles wide
   int64_t left_tiles;      // 1 to 3
   int64_t right_tiles;     // 1 or 2

@@ -45,6 +45,14 @@ double multiply_cycles(int64_t left, int64_t right) {
   return cycles;
 }
 
+// A copy of such a factor would be its own size again, in the same caches.
+bool lies_as_tiles(const Factor& factor, int64_t k) {
+  constexpr int64_t kRowBytes = 1 << 10;  // more, and lines of 16 rows fall into few sets
+  constexpr int64_t kFactorBytes = 1 << 17;
+  return factor.k_contiguous && factor.lanes % kTileWidth == 0 && k % kTileDepth == 0 &&
+         2 * factor.stride <= kRowBytes && 2 * factor.stride * factor.lanes <= kFactorBytes;
+}
+
 // A unit is one group if its lanes are rows of memory. If its lanes lie side by side, few lanes
 // would touch many short pieces of memory: then it is as wide as its place allows.
 int64_t unit_lanes(const Factor& factor, bool left, int64_t depth) {
@@ -63,6 +71,7 @@ Plan make_plan(const GemmArgs& args, bool transposed, bool resident_left) {
   const Factor b = {static_cast<const bf16*>(args.b), args.b_stride, args.b_transposed, args.n};
   plan.left = transposed ? b : a;
   plan.right = transposed ? a : b;
+  plan.left_in_place = lies_as_tiles(plan.left, args.k);
   const int64_t chunks = args.k == 0 ? 1 : divide_up(args.k, kMaxChunk);
   plan.chunk = divide_up(divide_up(args.k, chunks), kTileDepth) * kTileDepth;
   const Factor& resident = resident_left ? plan.left : plan.right;
@@ -84,11 +93,13 @@ Plan make_plan(const GemmArgs& args, bool transposed, bool resident_left) {
   const double streamed_tiles = static_cast<double>(resident_left ? right_tiles : left_tiles);
   const int64_t streamed_passes = divide_up(resident.lanes, plan.resident_block);
   const int64_t resident_passes = divide_up(streamed.lanes, plan.streamed_block);
+  const auto packing = [&](const Factor& factor, bool left, bool is_streamed) {
+    return left && plan.left_in_place ? 0 : pack_cycles(factor, left, is_streamed, args.k);
+  };
   plan.cycles =
-      steps *
-          (resident_tiles * resident_passes * pack_cycles(resident, resident_left, false, args.k) +
-           streamed_tiles * streamed_passes * pack_cycles(streamed, !resident_left, true, args.k) +
-           multiply_cycles(left_tiles, right_tiles)) +
+      steps * (resident_tiles * resident_passes * packing(resident, resident_left, false) +
+               streamed_tiles * streamed_passes * packing(streamed, !resident_left, true) +
+               multiply_cycles(left_tiles, right_tiles)) +
       resident_tiles * streamed_tiles * (transposed ? 80 : 50);
   return plan;
 }

@@ -15,6 +15,7 @@ struct Plan {
   bool transposed;     // left = b transposed, right = a transposed: tiles hold c transposed
   bool resident_left;  // else the right factor is resident
   Factor left, right;
+  bool left_in_place;      // tiles load it where it lies: small, whole tiles, rows side by side
   int64_t chunk;           // steps of k packed at a time, a multiple of 32
   int64_t resident_block;  // lanes
   int64_t streamed_block;  // lanes that go through all chunks before the next
