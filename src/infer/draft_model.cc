@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <exception>
-
-#include "core/base/error.h"
+#include <utility>
 
 namespace cadre::infer {
 
@@ -21,19 +20,18 @@ DraftModel::DraftModel(const model::Decoder& decoder, int64_t vocab_size, int64_
       pass_(cache_) {}
 
 DraftModel::Text& DraftModel::text_of(const Answer& answer) {
-  std::unique_ptr<Text>& text = texts_[{answer.request, answer.index}];
-  if (text == nullptr) {
-    // Room for as much as the answer has room for, and guesses behind it.
-    const size_t room = answer.tokens.capacity() + static_cast<size_t>(kMaxDrafts);
-    text =
-        std::make_unique<Text>(Text{.cache = cache_.make_sequence(static_cast<int64_t>(room)),
-                                    .tokens = {},
-                                    .all = {},
-                                    .sampler = Sampler(sampler_of(*answer.options, answer.index))});
-    text->tokens.reserve(room);
-    text->all.reserve(room);
-  }
-  return *text;
+  const std::pair key(answer.request, answer.index);
+  if (const auto found = texts_.find(key); found != texts_.end()) return *found->second;
+  // Room for as much as the answer has room for, and guesses behind it.
+  const size_t room = answer.tokens.capacity() + static_cast<size_t>(kMaxDrafts);
+  auto text =
+      std::make_unique<Text>(Text{.cache = cache_.make_sequence(static_cast<int64_t>(room)),
+                                  .tokens = {},
+                                  .all = {},
+                                  .sampler = Sampler(sampler_of(*answer.options, answer.index))});
+  text->tokens.reserve(room);
+  text->all.reserve(room);
+  return *texts_.emplace(key, std::move(text)).first->second;
 }
 
 void DraftModel::forget(const Answer& answer) {
@@ -67,7 +65,12 @@ bool DraftModel::schedule(Context& ctx, Entry& entry, int64_t& left) {
   const int64_t count = cache_.extendable(
       entry.text->cache, std::min({pending, left, cache_.capacity() - entry.text->cache.length}));
   if (count < 1) return false;
-  cache_.reserve(ctx, entry.text->cache, count);
+  try {
+    cache_.reserve(ctx, entry.text->cache, count);
+  } catch (const std::exception&) {
+    fail_at(*entry.text);
+    return false;
+  }
   entry.scheduled = count;
   left -= count;
   return true;
@@ -110,7 +113,7 @@ bool DraftModel::guess(Entry& entry, std::span<const float> logits) const {
     entry.answer->drafts.push_back(token);
     entry.text->all.push_back(token);
     return true;
-  } catch (const Error&) {
+  } catch (const std::exception&) {
     return false;
   }
 }

@@ -126,12 +126,14 @@ class Engine {
   void sample(const SampledRows& rows, const float* logits, int64_t stride) const;
   // engine_report.cc
   void report(const std::vector<ScheduledTokens>& plan);
+  void keep(const ScheduledTokens& entry, size_t i);
   void report_tokens(Answer& answer, int64_t known);
   void adopt_siblings(const Answer& answer);
   void end_unmade(Answer& first, int64_t index, StopReason reason, std::exception_ptr error,
                   std::vector<Event>& events) const;
   void finish(const Answer& answer);
   void fail_all(std::vector<ScheduledTokens> plan, const std::exception_ptr& error);
+  void fail_one(const Answer& failed, const std::exception_ptr& error);
   void give_up(std::unique_ptr<Answer> answer, std::vector<Event>& events);
   bool cancel_if(const std::function<bool(const Answer&)>& chosen);
 

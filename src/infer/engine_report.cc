@@ -33,31 +33,41 @@ Event end_of(const Answer& answer, int64_t index, StopReason reason, std::except
 void Engine::report(const std::vector<ScheduledTokens>& plan) {
   for (size_t i = 0; i < plan.size(); ++i) {
     Answer& answer = *plan[i].answer;
-    const int64_t known = known_[i];
-    const int64_t before = answer.cache.length;
-    const int64_t end = before + plan[i].count;
-    (known > answer.prompt_size && known - before == 1 ? statistics_.decode_tokens
-                                                       : statistics_.prefill_tokens) +=
-        plan[i].count;
-    // Keys of guesses that stand are keys of the text.
-    int64_t valid = std::min(end, known);
-    while (valid < end && valid < std::ssize(answer.tokens) &&
-           answer.drafts[static_cast<size_t>(valid - known)] ==
-               answer.tokens[static_cast<size_t>(valid)]) {
-      ++valid;
-    }
-    statistics_.drafted_tokens += std::max<int64_t>(0, end - known);
-    statistics_.accepted_tokens += std::max<int64_t>(0, valid - known);
-    pass_.shorten(i, valid - before);
-    cache_.commit(answer.cache, std::span(answer.tokens).first(static_cast<size_t>(valid)));
-    answer.drafts.clear();
-    if (answer.num_new() > 0 && !answer.answered) answer.answered = Answer::Clock::now();
-    report_tokens(answer, known);
-    if (answer.index == 0 && !answer.forked && valid >= answer.prompt_size) {
-      answer.forked = true;
-      adopt_siblings(answer);
+    try {
+      keep(plan[i], i);
+    } catch (...) {
+      fail_one(answer, std::current_exception());
+      continue;
     }
     if (answer.finished) finish(answer);
+  }
+}
+
+// What one answer of the pass, the i-th, has computed and drawn.
+void Engine::keep(const ScheduledTokens& entry, size_t i) {
+  Answer& answer = *entry.answer;
+  const int64_t known = known_[i];
+  const int64_t before = answer.cache.length;
+  const int64_t end = before + entry.count;
+  (known > answer.prompt_size && known - before == 1 ? statistics_.decode_tokens
+                                                     : statistics_.prefill_tokens) += entry.count;
+  // Keys of guesses that stand are keys of the text.
+  int64_t valid = std::min(end, known);
+  while (valid < end && valid < std::ssize(answer.tokens) &&
+         answer.drafts[static_cast<size_t>(valid - known)] ==
+             answer.tokens[static_cast<size_t>(valid)]) {
+    ++valid;
+  }
+  statistics_.drafted_tokens += std::max<int64_t>(0, end - known);
+  statistics_.accepted_tokens += std::max<int64_t>(0, valid - known);
+  pass_.shorten(i, valid - before);
+  cache_.commit(answer.cache, std::span(answer.tokens).first(static_cast<size_t>(valid)));
+  answer.drafts.clear();
+  if (answer.num_new() > 0 && !answer.answered) answer.answered = Answer::Clock::now();
+  report_tokens(answer, known);
+  if (answer.index == 0 && !answer.forked && valid >= answer.prompt_size) {
+    answer.forked = true;
+    adopt_siblings(answer);
   }
 }
 
@@ -116,14 +126,25 @@ void Engine::give_up(std::unique_ptr<Answer> answer, std::vector<Event>& events)
 void Engine::fail_all(std::vector<ScheduledTokens> plan, const std::exception_ptr& error) {
   siblings_.clear();
   for (size_t i = 0; i < plan.size(); ++i) {
-    std::unique_ptr<Answer> answer = scheduler_.remove(*plan[i].answer);
+    // What was drawn is not reported.
+    if (i < known_.size()) plan[i].answer->tokens.resize(static_cast<size_t>(known_[i]));
+    fail_one(*plan[i].answer, error);
+  }
+}
+
+// Ends an answer of which some layers may have seen the last tokens and others not.
+void Engine::fail_one(const Answer& failed, const std::exception_ptr& error) {
+  const auto end = [&](std::unique_ptr<Answer> answer) {
     answer->finished = StopReason::failed;
     answer->error = error;
-    // Some layers have seen the tokens and others not. What was drawn is not reported.
     cache_.abandon(answer->cache);
-    if (i < known_.size()) answer->tokens.resize(static_cast<size_t>(known_[i]));
     give_up(std::move(answer), events_);
+  };
+  // Those that it has not handed its pages to.
+  for (std::unique_ptr<Answer>& sibling : siblings_) {
+    if (failed.forked && sibling && sibling->request == failed.request) end(std::move(sibling));
   }
+  end(scheduler_.remove(failed));
 }
 
 bool Engine::cancel_if(const std::function<bool(const Answer&)>& chosen) {

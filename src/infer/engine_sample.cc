@@ -22,8 +22,8 @@ int32_t next_token(Answer& answer, std::span<const float> logits) {
 void accept(Answer& answer, int32_t token, std::span<const float> logits) {
   const TextOptions& text = answer.options->text;
   if (answer.constraint) answer.constraint->accept(token);
-  answer.tokens.push_back(token);
   if (text.logprobs >= 0) answer.logprobs.push_back(logprobs_of(logits, token, text.logprobs));
+  answer.tokens.push_back(token);
 }
 
 }  // namespace

@@ -131,8 +131,9 @@ void Scheduler::admit(Context& ctx) {
   while (!waiting_.empty() && may_enter(*waiting_.front())) {
     std::unique_ptr<Answer> next = std::move(waiting_.front());
     waiting_.pop_front();
-    reuse(ctx, *next);
-    insert_by_rank(running_, std::move(next));
+    Answer& answer = *next;
+    insert_by_rank(running_, std::move(next));  // first: an error leaves no text without an owner
+    reuse(ctx, answer);
   }
 }
 

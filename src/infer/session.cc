@@ -43,10 +43,13 @@ GenerateResult Session::generate(Context& ctx, std::span<const int32_t> prompt,
       if (!wanted) engine_.cancel(request);
     }
   } catch (...) {
-    // The caller's own error: the next prompt must find an engine without work.
-    engine_.cancel(request);
-    engine_.step(ctx);
+    // The next prompt must find an engine without work, whatever this error is.
     cached_.clear();
+    engine_.cancel(request);
+    try {
+      engine_.step(ctx);
+    } catch (...) {  // the first error says more
+    }
     throw;
   }
   if (summary.reason == StopReason::failed) {

@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "core/base/page_reader.h"
 #include "model/expert_cache.h"
 #include "model/format.h"
 #include "model/weight_holding.h"
@@ -41,6 +45,34 @@ ops::Weight packed_weight(Context& ctx, const Weights& weights, int64_t p,
   weights.release(p, whole(weights.parameters()[static_cast<size_t>(p)]));
   return weight;
 }
+
+// Has the pages of a parameter that is packed read, and of the next, if that is packed too: the
+// faults of the threads that pack would keep the disk waiting between one small request and
+// another.
+class ReadAhead {
+ public:
+  ReadAhead(const ModelSpec& spec, const Weights& weights, const LoadOptions& options)
+      : spec_(spec), weights_(weights), options_(options) {}
+
+  void packing(int64_t p) {
+    std::vector<std::span<const std::byte>> pages;
+    const int64_t end = std::min(p + 2, std::ssize(weights_.parameters()));
+    for (int64_t q = p; q < end; ++q) {
+      if (!weight_holding(spec_, weights_, q, options_).packed) continue;
+      const Range all = whole(weights_.parameters()[static_cast<size_t>(q)]);
+      const auto mapped = weights_.mapped(q, all);
+      pages.insert(pages.end(), mapped.begin(), mapped.end());
+    }
+    if (!reader_) reader_.emplace(PageReader::kThreads * PageReader::kPieceBytes);
+    reader_->expect(pages);
+  }
+
+ private:
+  const ModelSpec& spec_;
+  const Weights& weights_;
+  const LoadOptions& options_;
+  std::optional<PageReader> reader_;
+};
 
 // The cache that a limit of memory asks for, if it does.
 std::shared_ptr<ExpertCache> limited(Context& ctx, const ModelSpec& spec,
@@ -139,13 +171,16 @@ LoadedModel load_model(Context& ctx, const std::filesystem::path& place,
   const std::shared_ptr<const Weights> weights = open_weights(place, spec);
   const std::shared_ptr<ExpertCache> experts = limited(ctx, spec, weights, options);
   std::vector<bool> complete;
+  ReadAhead read_ahead(spec, *weights, options);
   const auto weight_of = [&](int64_t p) {
     const ParameterSpec& parameter = weights->parameters()[static_cast<size_t>(p)];
     ops::Weight weight;
     if (experts && parameter.kind == ParameterKind::expert) {
       weight = experts->stack(p);
     } else {
-      weight = packed_weight(ctx, *weights, p, weight_holding(spec, *weights, p, options));
+      const WeightHolding holding = weight_holding(spec, *weights, p, options);
+      if (holding.packed) read_ahead.packing(p);
+      weight = packed_weight(ctx, *weights, p, holding);
     }
     if (!weight.defined()) {
       const Tensor mapped =

@@ -18,7 +18,7 @@ TEST_CASE("gemm: the bits of an element do not depend on cuts of products of man
                   .b_transposed = (transposed & 2) != 0},
                  random);
       for (const KernelTable* table : supported_tables()) {
-        if (table != &scalar_table()) check_cuts(c, *table, 400, random);
+        if (table != &scalar_table()) check_cuts(c, *table, 400, 400, random);
       }
     }
   }

@@ -28,14 +28,16 @@ struct GemmShape {
   }
 };
 
-// Two matrices, with gaps between their rows and off alignment, and where their product goes.
+// Where rows of factors begin: anywhere, with gaps between them, or as the width has it from the
+// beginning of a cache line on.
+enum class Rows { anywhere, packed };
+
+// Two matrices and where their product goes.
 struct GemmCase {
-  GemmCase(const GemmShape& s, RandomStream& random)
+  GemmCase(const GemmShape& s, RandomStream& random, Rows rows = Rows::anywhere)
       : shape(s),
-        a(s.type, s.a_transposed ? s.k : s.m, s.a_transposed ? s.m : s.k,
-          (s.a_transposed ? s.m : s.k) + random.below(5), random.below(3)),
-        b(s.type, s.b_transposed ? s.n : s.k, s.b_transposed ? s.k : s.n,
-          (s.b_transposed ? s.k : s.n) + random.below(5), random.below(3)),
+        a(factor(s.type, s.a_transposed ? s.k : s.m, s.a_transposed ? s.m : s.k, rows, random)),
+        b(factor(s.type, s.b_transposed ? s.n : s.k, s.b_transposed ? s.k : s.n, rows, random)),
         c(s.c_type, s.m, s.n, s.n + random.below(5), random.below(3)) {
     a.fill_uniform(random);
     b.fill_uniform(random);
@@ -44,6 +46,13 @@ struct GemmCase {
     } else {
       c.fill_nan();
     }
+  }
+
+  static GuardedMatrix factor(DType type, int64_t height, int64_t width, Rows rows,
+                              RandomStream& random) {
+    if (rows == Rows::packed) return {type, height, width, width};
+    const int64_t stride = width + random.below(5);
+    return {type, height, width, stride, static_cast<int64_t>(random.below(3))};
   }
 
   // The block of the product with rows [i, i + m) and columns [j, j + n), written to `to`.
@@ -97,17 +106,17 @@ struct GemmCase {
 };
 
 // Whether the product, computed in random blocks, has the bits of the product computed at once.
-inline void check_cuts(GemmCase& c, const KernelTable& table, int64_t largest_block,
-                       RandomStream& random) {
+inline void check_cuts(GemmCase& c, const KernelTable& table, int64_t most_rows,
+                       int64_t most_columns, RandomStream& random) {
   CAPTURE(c.shape.text());
   CAPTURE(table.name);
   const GuardedMatrix whole = c.run(table);
   GuardedMatrix pieces = c.c;
   Scratch scratch;
   for (int64_t i = 0; i < c.shape.m;) {
-    const int64_t m = std::min<int64_t>(c.shape.m - i, 1 + random.below(largest_block));
+    const int64_t m = std::min<int64_t>(c.shape.m - i, 1 + random.below(most_rows));
     for (int64_t j = 0; j < c.shape.n;) {
-      const int64_t n = std::min<int64_t>(c.shape.n - j, 1 + random.below(largest_block));
+      const int64_t n = std::min<int64_t>(c.shape.n - j, 1 + random.below(most_columns));
       c.run_block(table, pieces, i, m, j, n, scratch.data());
       j += n;
     }

@@ -3,12 +3,14 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
 
 #include "gemm_case.h"
+#include "guarded.h"
 
 namespace cadre::kernels {
 namespace {
@@ -95,40 +97,80 @@ TEST_CASE("gemm: the bits of an element do not depend on how m and n are cut") {
   RandomStream random(3);
   for (int i = 0; i < 40; ++i) {
     GemmCase c(random_shape(random), random);
-    for (const KernelTable* table : supported_tables()) check_cuts(c, *table, 80, random);
+    for (const KernelTable* table : supported_tables()) check_cuts(c, *table, 80, 80, random);
   }
 }
 
-// Few rows meet weights in other ways than many do.
+// Few rows meet weights in other ways than many do, where k is not too large for that.
 TEST_CASE("gemm: few rows have the bits that they have among many") {
   RandomStream random(8);
-  for (const int64_t k : {0, 32, 96, 2336, 20000}) {
-    for (const DType c_type : {DType::f32, DType::bf16}) {
-      GemmShape shape{.m = 70, .n = 75, .k = k, .type = DType::bf16, .c_type = c_type};
+  for (const int64_t k : {0, 32, 96, 2336, 16384, 16416}) {
+    for (int kind = 0; kind < 4; ++kind) {
+      GemmShape shape{.m = 70, .n = k > 4096 ? 40 : 75, .k = k, .type = DType::bf16};
+      shape.c_type = kind % 2 == 0 ? DType::f32 : DType::bf16;
       shape.b_transposed = true;
-      shape.accumulate = c_type == DType::f32;
+      shape.accumulate = kind < 2;
       GemmCase c(shape, random);
       for (const KernelTable* table : supported_tables()) {
         if (table == &scalar_table()) continue;
-        check_cuts(c, *table, 4, random);
-        check_cuts(c, *table, 40, random);
+        check_cuts(c, *table, 4, 75, random);
+        check_cuts(c, *table, 40, 75, random);
       }
     }
   }
 }
 
-// The shapes of attention, whose left factor tiles load where it lies.
+// The shapes of attention, whose left factor tiles load where it lies: groups of one to three.
 TEST_CASE("gemm: small factors of whole tiles") {
   RandomStream random(9);
-  for (const int64_t k : {64, 128}) {
-    for (const bool b_transposed : {false, true}) {
-      GemmShape shape{.m = 144, .n = 88, .k = k, .type = DType::bf16};
-      shape.b_transposed = b_transposed;
-      shape.accumulate = !b_transposed;
-      CAPTURE(shape.text());
-      GemmCase c(shape, random);
-      check_against_scalar(c);
-      for (const KernelTable* table : supported_tables()) check_cuts(c, *table, 100, random);
+  for (const int64_t m : {48, 64, 70, 80, 112, 144, 256}) {
+    for (const int64_t k : {64, 128, 512, 544}) {
+      for (const bool b_transposed : {false, true}) {
+        GemmShape shape{.m = m, .n = m == 70 ? 64 : 88, .k = k, .type = DType::bf16};
+        shape.b_transposed = b_transposed;
+        shape.accumulate = !b_transposed;
+        CAPTURE(shape.text());
+        GemmCase c(shape, random, Rows::packed);
+        check_against_scalar(c);
+        for (const KernelTable* table : supported_tables()) {
+          if (table != &scalar_table()) check_cuts(c, *table, m, 100, random);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("gemm: no page behind the factors, the result or scratch is touched") {
+  using testing::GuardedBuffer;
+  for (const auto [m, n, k] : {std::array<int64_t, 3>{1, 16, 32},
+                               {17, 31, 64},
+                               {32, 47, 96},
+                               {48, 16, 64},
+                               {64, 40, 128},
+                               {32, 33, 16384},
+                               {33, 17, 16416}}) {
+    CAPTURE(m);
+    CAPTURE(k);
+    GuardedBuffer a(DType::bf16, m * k), b(DType::bf16, n * k);
+    a.randomise(1);
+    b.randomise(2);
+    for (const KernelTable* table : supported_tables()) {
+      CAPTURE(table->name);
+      GuardedBuffer c(DType::f32, m * n), scratch(DType::i8, kGemmScratchBytes);
+      table->gemm({.m = m,
+                   .n = n,
+                   .k = k,
+                   .a = a.data(),
+                   .a_stride = k,
+                   .b = b.data(),
+                   .b_stride = k,
+                   .b_transposed = true,
+                   .type = DType::bf16,
+                   .c = c.data(),
+                   .c_stride = n,
+                   .scratch = static_cast<std::byte*>(scratch.data())});
+      CHECK(std::ranges::all_of(c.values(), [](double x) { return std::isfinite(x); }));
+      CHECK((a.intact() && b.intact() && c.intact() && scratch.intact()));
     }
   }
 }
@@ -148,15 +190,19 @@ TEST_CASE("gemm: what scratch holds before makes no difference") {
 
 TEST_CASE("gemm: an infinity or NaN reaches its row and column and nothing else") {
   RandomStream random(5);
-  for (const DType type : {DType::f32, DType::bf16}) {
-    GemmCase c({.m = 40, .n = 50, .k = 70, .type = type}, random);
-    c.a.set(3, 69, std::numeric_limits<float>::infinity());
-    c.b.set(69, 48, std::numeric_limits<float>::quiet_NaN());
+  for (int kind = 0; kind < 3; ++kind) {
+    const DType type = kind == 0 ? DType::f32 : DType::bf16;
+    const bool few = kind == 2;
+    const int64_t m = few ? 30 : 40, k = few ? 64 : 70;
+    GemmCase c({.m = m, .n = 50, .k = k, .type = type, .b_transposed = few}, random);
+    c.a.set(3, k - 1, std::numeric_limits<float>::infinity());
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    few ? c.b.set(48, k - 1, nan) : c.b.set(k - 1, 48, nan);
     for (const KernelTable* table : supported_tables()) {
       CAPTURE(table->name);
       const GuardedMatrix result = c.run(*table);
       int64_t wrong = 0;
-      for (int64_t i = 0; i < 40; ++i) {
+      for (int64_t i = 0; i < m; ++i) {
         for (int64_t j = 0; j < 50; ++j) {
           const float value = result.get(i, j);
           if (j == 48 ? !std::isnan(value) : std::isfinite(value) != (i != 3)) ++wrong;

@@ -82,11 +82,6 @@ bool GuardedMatrix::same_bits(const GuardedMatrix& other) const {
   return true;
 }
 
-Scratch::Scratch(std::byte fill) : bytes_(kGemmScratchBytes + 64, fill) {}
-
-std::byte* Scratch::data() {
-  const auto address = reinterpret_cast<uintptr_t>(bytes_.data());
-  return bytes_.data() + (64 - address % 64) % 64;
-}
+Scratch::Scratch(std::byte fill) : bytes_(kGemmScratchBytes, fill) {}
 
 }  // namespace cadre::kernels

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <vector>
 
 #include "core/base/cpu_features.h"
@@ -16,6 +17,17 @@ namespace cadre::kernels {
 inline std::vector<const KernelTable*> supported_tables() {
   return supported_tables(detect_cpu_features());
 }
+
+// Memory that begins on a cache line.
+template <typename T>
+struct LineAllocator {
+  using value_type = T;
+  T* allocate(size_t count) {
+    return static_cast<T*>(::operator new (count * sizeof(T), std::align_val_t{64}));
+  }
+  void deallocate(T* memory, size_t) { ::operator delete (memory, std::align_val_t{64}); }
+  bool operator==(const LineAllocator&) const { return true; }
+};
 
 // rows x width elements (f32 or bf16) with row stride >= width. The gaps between rows and the
 // kilobyte before and after hold a pattern; `offset` elements shift the start off its alignment.
@@ -50,17 +62,17 @@ class GuardedMatrix {
 
   DType type_;
   int64_t rows_, width_, stride_, offset_;
-  std::vector<std::byte> bytes_;
+  std::vector<std::byte, LineAllocator<std::byte>> bytes_;
 };
 
 // 64-byte aligned scratch for gemm, filled with `fill`.
 class Scratch {
  public:
   explicit Scratch(std::byte fill = std::byte{0xff});
-  std::byte* data();
+  std::byte* data() { return bytes_.data(); }
 
  private:
-  std::vector<std::byte> bytes_;
+  std::vector<std::byte, LineAllocator<std::byte>> bytes_;
 };
 
 }  // namespace cadre::kernels

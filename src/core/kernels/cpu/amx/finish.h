@@ -8,8 +8,8 @@
 
 namespace cadre::kernels::amx {
 
-// A block of sums as multiply() leaves it. Its first row and column are those of the product of
-// left and right factor, which is c, or c transposed.
+// A block of sums as multiply() and multiply_in_place() leave it. Its first row and column are
+// those of the product of left and right factor, which is c, or c transposed.
 struct FinishArgs {
   const GemmArgs* gemm;
   bool transposed;

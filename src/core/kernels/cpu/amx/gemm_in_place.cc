@@ -1,8 +1,12 @@
 #include "core/kernels/cpu/amx/gemm_in_place.h"
 
+#include <cstddef>
+#include <cstdint>
+
 #include "core/kernels/cpu/amx/finish.h"
 #include "core/kernels/cpu/amx/pack.h"
 #include "core/kernels/cpu/amx/plan.h"
+#include "core/kernels/cpu/amx/tiles.h"
 
 namespace cadre::kernels::amx {
 namespace {
@@ -62,6 +66,8 @@ void sum_block(const std::byte* left, int64_t row_bytes, const std::byte* right,
   store_tile<0>(sums);
   if constexpr (kRight > 1) store_tile<1>(sums + kTileBytes);
 }
+
+static_assert(kBlockBytes + kResidentBytes <= kGemmScratchBytes);
 
 template <int kRight>
 void run(const GemmArgs& args, int64_t columns) {

@@ -22,10 +22,11 @@ struct Output {
   int64_t rows = 0;
 };
 
-// Where the tiles of a group lie, in bytes from one to the next.
+// Where the tiles of a group lie: bytes from one row of a tile to the next, from one tile of a step
+// to the next, and from one step to the next.
 struct TileLayout {
-  int64_t row;   // of a tile
-  int64_t tile;  // of a step
+  int64_t row;
+  int64_t tile;
   int64_t step;
 };
 

@@ -1,4 +1,5 @@
-// Which of the ways to compute a product on tiles costs least. Every way gives the same bits.
+// Which of the ways to compute a product from packed tiles costs least. Every way gives the same
+// bits.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@ namespace cadre::kernels::amx {
 
 // One factor is resident: a block of it is packed once and stays in the second-level cache. The
 // other is streamed: packed unit by unit, each meeting the whole resident block while the next unit
-// is packed in between.
+// is packed in between. A left factor that lies in place is not packed, in either role.
 struct Plan {
   bool transposed;     // left = b transposed, right = a transposed: tiles hold c transposed
   bool resident_left;  // else the right factor is resident

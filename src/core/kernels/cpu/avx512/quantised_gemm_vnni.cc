@@ -1,5 +1,5 @@
 // Weights pass through the registers once for up to eight tokens; each quad of weights meets four
-// activations of a token, broadcast from memory by the instruction itself. vpdpbusd multiplies
+// activations of a token, broadcast from memory. vpdpbusd multiplies
 // unsigned by signed bytes, so weights are taken as unsigned (int8 with the upper bit turned, that
 // is plus 128) and the sums begin at -offset * sum of the activations: integers, so exact.
 //
@@ -27,14 +27,17 @@ WeightGroup load_unsigned(const std::byte* group) {
   return w;
 }
 
-// Every line: the processor's own prefetching stops at each page and begins late. Inlined early,
-// for the compiler takes a function that does nothing else for one without effect, and drops its
-// calls.
+// Asks for the share of a group in the lines of a block, header and all: the processor's own
+// prefetching stops at each page and begins late. Inlined early, for the compiler takes a function
+// that does nothing else for one without effect, and drops its calls.
 constexpr int64_t kPrefetchBytes = 2048;
 template <PackedFormat kFormat>
-[[gnu::always_inline]] inline void prefetch_group(const std::byte* group) {
-  for (int64_t line = 0; line < packed_group_bytes(kFormat); line += 64) {
-    _mm_prefetch(reinterpret_cast<const char*>(group) + line, _MM_HINT_T0);
+[[gnu::always_inline]] inline void prefetch_share(const std::byte* block, int64_t group) {
+  constexpr int64_t kGroups = packed_block_size(kFormat) / kPackedGroup;
+  constexpr int64_t kLines = (packed_block_bytes(kFormat) / kGroups + 63) / 64;
+  const std::byte* share = block + kPrefetchBytes + group * kLines * 64;
+  for (int64_t line = 0; line < kLines; ++line) {
+    _mm_prefetch(reinterpret_cast<const char*>(share) + 64 * line, _MM_HINT_T0);
   }
 }
 
@@ -97,7 +100,7 @@ void multiply_tile(const QuantisedGemmArgs& args, const std::byte* tile, int64_t
     if constexpr (packed_has_minimum(kFormat)) dmin = load_halves(block + 32);
     const std::byte* quants = block + packed_header_bytes(kFormat);
     for (int64_t g = 0; g < kGroups; ++g, quants += packed_group_bytes(kFormat)) {
-      prefetch_group<kFormat>(quants + kPrefetchBytes);
+      prefetch_share<kFormat>(block, g);
       const WeightGroup w = load_unsigned<kFormat>(quants);
       if constexpr (kFormat == PackedFormat::q6_k) {
         add_dots<kFormat, kTokens, 0, 4>(acc, w, x, group_scale<kFormat>(block, d, 2 * g));
