@@ -179,7 +179,8 @@ LoadedModel load_model(Context& ctx, const std::filesystem::path& place,
       weight = experts->stack(p);
     } else {
       const WeightHolding holding = weight_holding(spec, *weights, p, options);
-      if (holding.packed) read_ahead.packing(p);
+      // A cache of experts reads its own pages when they are needed.
+      if (holding.packed && !experts) read_ahead.packing(p);
       weight = packed_weight(ctx, *weights, p, holding);
     }
     if (!weight.defined()) {
