@@ -42,11 +42,23 @@ struct QuantisedGemmArgs {
   std::byte* scratch = nullptr;  // quantised_gemm_scratch(k) bytes, 64-byte aligned
   // For tables with matrix tiles of 16 tokens: how many must be in the last one for it to pay.
   int64_t tile_tokens = 11;
+
+  // The product of tokens [begin, end) alone.
+  QuantisedGemmArgs of_tokens(int64_t begin, int64_t end) const {
+    QuantisedGemmArgs part = *this;
+    part.m = end - begin;
+    part.x.quants += begin * k;
+    part.x.scales += begin * (k / 32);
+    part.x.sums += begin * (k / 16);
+    part.x.x_minimums += begin * (k / 32);
+    part.y += begin * y_stride;
+    return part;
+  }
 };
 using QuantisedGemmFn = void(const QuantisedGemmArgs& args) noexcept;
 
-// Enough for the activations that a table packs at a time: at least 16 tokens, or 512 KiB of
-// quants.
+// Enough for what a table derives from the activations that it takes at a time: at least 16 tokens
+// packed, or 512 KiB of quants.
 constexpr int64_t quantised_gemm_scratch(int64_t k) {
   return (k < (32 << 10) ? (512 << 10) : 16 * k) * 5 / 4 + (1200 << 10);
 }

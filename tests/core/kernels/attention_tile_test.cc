@@ -63,7 +63,7 @@ struct Case {
 TEST_CASE("attention_tile: every table agrees with the scalar one over several tiles") {
   for (const KernelTable* table : fast_tables()) {
     for (DType type : {DType::f32, DType::bf16}) {
-      for (int64_t width : {1, 7, 8, 9, 15, 16, 17, 33, 64, 100, 256}) {
+      for (int64_t width : {1, 7, 8, 9, 15, 16, 17, 33, 64, 100, 128, 256}) {
         CAPTURE(table->name);
         CAPTURE(width);
         Case want(type, width, 19);
@@ -111,6 +111,51 @@ TEST_CASE(
     for (int64_t r = 0; r < kRows; ++r) {
       for (int64_t j = 0; j < 41; ++j) {
         CHECK(wide.p.get(r * wide.stride + j) == narrow.p.get(r * wide.stride + j));
+      }
+    }
+  }
+}
+
+// 128 keys that are all seen and none of which scores above those before have a loop of their own.
+TEST_CASE("attention_tile: a whole tile under a maximum that stays has the bits of a part of one") {
+  constexpr int64_t kWhole = 128;
+  for (const KernelTable* table : supported_tables()) {
+    CAPTURE(table->name);
+    for (const float top : {5.0f, 1.25f, -kInf, 1e30f}) {
+      CAPTURE(top);
+      Case part(DType::bf16, kWhole + 16, 8);
+      Case whole(DType::bf16, kWhole + 16, 8);
+      for (int64_t r = 0; r < kRows; ++r) {
+        part.first.i32()[r] = whole.first.i32()[r] = 0;
+        part.last.i32()[r] = whole.last.i32()[r] = kWhole;
+      }
+      part.row_max.fill(top);
+      whole.row_max.fill(top);
+      float* const odd = part.scores.f32() + part.stride;  // the second row
+      odd[3] = std::numeric_limits<float>::quiet_NaN();
+      std::fill_n(odd + 2 * part.stride, kWhole, -kInf);
+      odd[3 * part.stride + 100] = -kInf;
+      odd[3 * part.stride + 101] = -3e38f;
+      whole.scores.copy(part.scores);
+      AttentionTileArgs cut = whole.args();
+      cut.width = kWhole;
+      table->attention_tile(part.args(), {0, kRows});
+      table->attention_tile(cut, {0, kRows});
+      CHECK(same_bytes(whole.row_max, part.row_max));
+      for (int64_t r = 0; r < kRows; ++r) {
+        CAPTURE(r);
+        if (r == 1) {
+          CHECK(
+              (std::isnan(whole.row_sum.get(r)) && std::isnan(whole.p.get(r * whole.stride + 3))));
+          continue;
+        }
+        CHECK(whole.row_sum.get(r) == part.row_sum.get(r));
+        int64_t different = 0;
+        for (int64_t j = 0; j < kWhole; ++j) {
+          if (whole.p.get(r * whole.stride + j) != part.p.get(r * part.stride + j)) ++different;
+        }
+        CHECK(different == 0);
+        CHECK(whole.p.get(r * whole.stride + kWhole) == 9);
       }
     }
   }

@@ -140,6 +140,54 @@ TEST_CASE("gemm: small factors of whole tiles") {
   }
 }
 
+// Where rows of the result begin on lines, whole tiles of sums may be stored there at once.
+TEST_CASE("gemm: a result on lines has the bits of one off them") {
+  using testing::GuardedBuffer;
+  for (const auto [m, n, k] : {std::array<int64_t, 3>{64, 128, 128},
+                               {80, 48, 64},
+                               {256, 144, 2112},
+                               {70, 130, 96},
+                               {112, 32, 32}}) {
+    CAPTURE(m);
+    CAPTURE(n);
+    GuardedBuffer a(DType::bf16, m * k), b(DType::bf16, n * k);
+    a.randomise(1);
+    b.randomise(2);
+    for (const KernelTable* table : supported_tables()) {
+      CAPTURE(table->name);
+      const int64_t stride = (n + 31) / 16 * 16;
+      GuardedBuffer on(DType::f32, m * stride), off(DType::f32, m * (stride + 1));
+      GuardedBuffer scratch(DType::i8, kGemmScratchBytes);
+      on.fill(7);
+      off.fill(7);
+      const auto product = [&](GuardedBuffer& c, int64_t c_stride) {
+        table->gemm({.m = m,
+                     .n = n,
+                     .k = k,
+                     .a = a.data(),
+                     .a_stride = k,
+                     .b = b.data(),
+                     .b_stride = k,
+                     .b_transposed = true,
+                     .type = DType::bf16,
+                     .c = c.data(),
+                     .c_stride = c_stride,
+                     .scratch = static_cast<std::byte*>(scratch.data())});
+      };
+      product(on, stride);
+      product(off, stride + 1);
+      int64_t different = 0;
+      for (int64_t i = 0; i < m; ++i) {
+        for (int64_t j = 0; j < stride; ++j) {
+          if (on.get(i * stride + j) != off.get(i * (stride + 1) + j)) ++different;
+        }
+      }
+      CHECK(different == 0);
+      CHECK((on.intact() && off.intact() && scratch.intact()));
+    }
+  }
+}
+
 TEST_CASE("gemm: no page behind the factors, the result or scratch is touched") {
   using testing::GuardedBuffer;
   for (const auto [m, n, k] : {std::array<int64_t, 3>{1, 16, 32},

@@ -129,6 +129,7 @@ TEST_CASE("quantised_gemm: columns and tokens in several pieces give the same bi
     }
     compare(format, 47, 16384, 17, random);  // 32 tokens, then 15
     compare(format, 35, 16384, 1, random);   // 32, then 3
+    compare(format, 70, 65536, 1, random);   // without tiles 64, then 6
   }
 }
 

@@ -118,6 +118,7 @@ class Product {
     const Group left = plan_.resident_left ? resident : streamed;
     const Group right = plan_.resident_left ? streamed : resident;
     const bool last = k_end_ == args_.k;
+    const bool into_c = last && ends_in_c(left, right);
     Output output;
     if (last && !past_caches_) output = output_of(left, right);
     const std::byte* const packed_left = plan_.resident_left ? resident_from : streamed_from;
@@ -129,10 +130,13 @@ class Product {
               .right_tiles = right.tiles,
               .steps = steps(),
               .begin = k_begin_ == 0 ? nullptr : waiting,
-              .end = last ? block_ : waiting,
+              .end = into_c ? place_in_c(left, right)
+                     : last ? block_
+                            : waiting,
+              .end_layout = into_c ? layout_of_c() : SumsLayout::packed(right.tiles),
               .output = output,
               .chore = &chore});
-    if (!last) return;
+    if (!last || into_c) return;
     finish({.gemm = &args_,
             .transposed = plan_.transposed,
             .past_caches = past_caches_,
@@ -151,6 +155,22 @@ class Product {
   const std::byte* place_of(Group left) const {
     return reinterpret_cast<const std::byte*>(plan_.left.data + left.first * plan_.left.stride +
                                               k_begin_);
+  }
+
+  // Whether tiles store their sums where they belong: f32, nothing to add, whole tiles, and rows
+  // that begin on lines.
+  bool ends_in_c(Group left, Group right) const {
+    return args_.c_type == DType::f32 && !args_.accumulate && !plan_.transposed && !past_caches_ &&
+           4 * args_.c_stride % 64 == 0 && reinterpret_cast<uintptr_t>(args_.c) % 64 == 0 &&
+           left.first + left.tiles * kTileWidth <= args_.m &&
+           right.first + right.tiles * kTileWidth <= args_.n;
+  }
+  std::byte* place_in_c(Group left, Group right) const {
+    return static_cast<std::byte*>(args_.c) + 4 * (left.first * args_.c_stride + right.first);
+  }
+  SumsLayout layout_of_c() const {
+    const int64_t row = 4 * args_.c_stride;
+    return {row, kTileWidth * row, 4 * kTileWidth};
   }
 
   Output output_of(Group left, Group right) const {

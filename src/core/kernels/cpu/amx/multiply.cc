@@ -45,14 +45,14 @@ void begin_sums(const std::byte* from) {
   if constexpr (kTiles > 5) load_tile<5>(from + 5 * kTileBytes);
 }
 
-template <int kTiles>
-void end_sums(std::byte* to) {
-  store_tile<0>(to);
-  if constexpr (kTiles > 1) store_tile<1>(to + kTileBytes);
-  if constexpr (kTiles > 2) store_tile<2>(to + 2 * kTileBytes);
-  if constexpr (kTiles > 3) store_tile<3>(to + 3 * kTileBytes);
-  if constexpr (kTiles > 4) store_tile<4>(to + 4 * kTileBytes);
-  if constexpr (kTiles > 5) store_tile<5>(to + 5 * kTileBytes);
+template <int kLeft, int kRight>
+void end_sums(std::byte* to, const SumsLayout& at) {
+  store_tile<0>(to, at.row);
+  if constexpr (kRight > 1) store_tile<1>(to + at.right, at.row);
+  if constexpr (kLeft > 1) store_tile<kRight>(to + at.left, at.row);
+  if constexpr (kLeft > 1 && kRight > 1) store_tile<3>(to + at.left + at.right, at.row);
+  if constexpr (kLeft > 2) store_tile<2 * kRight>(to + 2 * at.left, at.row);
+  if constexpr (kLeft > 2 && kRight > 1) store_tile<5>(to + 2 * at.left + at.right, at.row);
 }
 
 // 3 x 2 is the shape that counts. Operands come from the second-level cache, which delivers less
@@ -119,7 +119,7 @@ void run(const MultiplyArgs& args) {
     left += layout.step;
     right += kRight * kTileBytes;
   }
-  end_sums<kLeft * kRight>(args.end);
+  end_sums<kLeft, kRight>(args.end, args.end_layout);
 }
 
 }  // namespace

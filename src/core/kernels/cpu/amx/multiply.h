@@ -30,6 +30,16 @@ struct TileLayout {
   int64_t step;
 };
 
+// Where the tiles of sums lie: bytes from one row of a tile to the next, from one tile of the left
+// factor to the next, and from one of the right factor to the next.
+struct SumsLayout {
+  int64_t row;
+  int64_t left;
+  int64_t right;
+
+  static SumsLayout packed(int64_t right_tiles) { return {64, right_tiles * 1024, 1024}; }
+};
+
 struct MultiplyArgs {
   const std::byte* left;   // left_tiles wide
   TileLayout left_layout;  // packed, or as the factor lies
@@ -37,8 +47,9 @@ struct MultiplyArgs {
   int64_t left_tiles;      // 1 to 3
   int64_t right_tiles;     // 1 or 2
   int64_t steps;           // of 32 along k, may be 0
-  const std::byte* begin;  // sums so far, null for zeros
+  const std::byte* begin;  // sums so far, packed; null for zeros
   std::byte* end;          // sums: tiles [left tile][right tile] of 16 x 16 f32
+  SumsLayout end_layout;   // packed, or as c lies
   Output output;           // no rows if it need not be fetched
   Chore* chore;
 };

@@ -265,17 +265,6 @@ void run_chunk(const QuantisedGemmArgs& args) {
   }
 }
 
-QuantisedGemmArgs tokens_of(const QuantisedGemmArgs& args, int64_t begin, int64_t end) {
-  QuantisedGemmArgs part = args;
-  part.m = end - begin;
-  part.x.quants += begin * args.k;
-  part.x.scales += begin * (args.k / 32);
-  part.x.sums += begin * (args.k / 16);
-  part.x.x_minimums += begin * (args.k / 32);
-  part.y += begin * args.y_stride;
-  return part;
-}
-
 template <PackedFormat kFormat>
 void run(const QuantisedGemmArgs& args) {
   const int64_t chunk = kChunkBytes / args.k < kTokens ? kTokens : kChunkBytes / args.k / 16 * 16;
@@ -283,10 +272,10 @@ void run(const QuantisedGemmArgs& args) {
   const int64_t in_tiles = rest >= args.tile_tokens ? args.m : args.m - rest;
   configure_tiles(kFormat == PackedFormat::q6_k ? 16 : 32);
   for (int64_t t = 0; t < in_tiles; t += chunk) {
-    run_chunk<kFormat>(tokens_of(args, t, t + chunk < in_tiles ? t + chunk : in_tiles));
+    run_chunk<kFormat>(args.of_tokens(t, t + chunk < in_tiles ? t + chunk : in_tiles));
   }
   release_tiles();
-  if (in_tiles < args.m) avx512::quantised_gemm_vnni(tokens_of(args, in_tiles, args.m));
+  if (in_tiles < args.m) avx512::quantised_gemm_vnni(args.of_tokens(in_tiles, args.m));
 }
 
 }  // namespace

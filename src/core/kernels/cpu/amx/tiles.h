@@ -47,8 +47,8 @@ inline void load_tile(const std::byte* from, int64_t row_bytes = 64) {
 }
 
 template <int kTile>
-inline void store_tile(std::byte* to) {
-  asm volatile("tilestored %%tmm%c0, (%1,%2,1)" : : "i"(kTile), "r"(to), "r"(64L) : "memory");
+inline void store_tile(std::byte* to, int64_t row_bytes = 64) {
+  asm volatile("tilestored %%tmm%c0, (%1,%2,1)" : : "i"(kTile), "r"(to), "r"(row_bytes) : "memory");
 }
 
 template <int kTile>

@@ -42,6 +42,7 @@ SumSquaresFn sum_squares;
 SoftmaxFn softmax;
 SoftmaxBackwardFn softmax_backward;
 AttentionTileFn attention_tile;
+AttentionTileFn attention_tile_bf16;
 AttentionTileBackwardFn attention_tile_backward;
 CrossEntropyFn cross_entropy;
 DequantiseRowsFn dequantise_rows;

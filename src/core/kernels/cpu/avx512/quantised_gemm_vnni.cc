@@ -17,6 +17,10 @@ namespace {
 template <PackedFormat kFormat>
 constexpr int32_t kUnsignedOffset = kFormat == PackedFormat::q8_0 ? 128 : packed_offset(kFormat);
 
+// Steps of k with a scale of their own.
+template <PackedFormat kFormat>
+constexpr int64_t kScaleStep = kFormat == PackedFormat::q6_k ? 16 : 32;
+
 template <PackedFormat kFormat>
 WeightGroup load_unsigned(const std::byte* group) {
   WeightGroup w = load_group<kFormat>(group);
@@ -28,16 +32,19 @@ WeightGroup load_unsigned(const std::byte* group) {
 }
 
 // Asks for the share of a group in the lines of a block, header and all: the processor's own
-// prefetching stops at each page and begins late. Inlined early, for the compiler takes a function
-// that does nothing else for one without effect, and drops its calls.
-constexpr int64_t kPrefetchBytes = 2048;
+// prefetching stops at each page and begins late. First into the second-level cache, which keeps
+// three times as many lines on their way as the first one does, then from there. Inlined early, for
+// the compiler takes a function that does nothing else for one without effect, and drops its calls.
+constexpr int64_t kFarBytes = 4096;
+constexpr int64_t kNearBytes = 1536;
 template <PackedFormat kFormat>
 [[gnu::always_inline]] inline void prefetch_share(const std::byte* block, int64_t group) {
   constexpr int64_t kGroups = packed_block_size(kFormat) / kPackedGroup;
   constexpr int64_t kLines = (packed_block_bytes(kFormat) / kGroups + 63) / 64;
-  const std::byte* share = block + kPrefetchBytes + group * kLines * 64;
+  const auto* share = reinterpret_cast<const char*>(block) + group * kLines * 64;
   for (int64_t line = 0; line < kLines; ++line) {
-    _mm_prefetch(reinterpret_cast<const char*>(share) + 64 * line, _MM_HINT_T0);
+    _mm_prefetch(share + kFarBytes + 64 * line, _MM_HINT_T1);
+    _mm_prefetch(share + kNearBytes + 64 * line, _MM_HINT_T0);
   }
 }
 
@@ -47,9 +54,9 @@ __m512i broadcast_quad(const int8_t* x) {
 
 // What a group, or half of one, of each token is multiplied by.
 struct Activations {
-  const int8_t* quants;  // [token][k]
-  const int32_t* sums;   // [token][k / 16]
-  const float* scales;   // [token][k / 32]
+  const int8_t* quants;   // [token][k]
+  const int32_t* starts;  // [token][k / kStep], what sums begin at
+  const float* scales;    // [token][k / 32]
   int64_t k;
 };
 
@@ -63,9 +70,7 @@ template <PackedFormat kFormat, int kTokens, int kBegin, int kEnd>
   for (int t = 0; t < kTokens; ++t) {
     dots[t] = _mm512_setzero_si512();
     if constexpr (kUnsignedOffset<kFormat> != 0) {
-      const int32_t* sums = x.sums + t * (x.k / 16);
-      const int32_t sum = kEnd - kBegin == 8 ? sums[0] + sums[1] : sums[kBegin / 4];
-      dots[t] = _mm512_set1_epi32(-kUnsignedOffset<kFormat> * sum);
+      dots[t] = _mm512_set1_epi32(x.starts[t * (x.k / kScaleStep<kFormat>)+kBegin / 4]);
     }
   }
 #pragma GCC unroll 8
@@ -86,9 +91,11 @@ template <PackedFormat kFormat, int kTokens, int kBegin, int kEnd>
 // kTokens rows of x against one tile.
 template <PackedFormat kFormat, int kTokens>
 void multiply_tile(const QuantisedGemmArgs& args, const std::byte* tile, int64_t t0, int64_t r0) {
+  constexpr int64_t kSteps = kPackedGroup / kScaleStep<kFormat>;
   constexpr int64_t kGroups = packed_block_size(kFormat) / kPackedGroup;
   const int64_t x_groups = args.k / kPackedGroup;
-  Activations x = {args.x.quants + t0 * args.k, args.x.sums + 2 * t0 * x_groups,
+  Activations x = {args.x.quants + t0 * args.k,
+                   reinterpret_cast<const int32_t*>(args.scratch) + t0 * x_groups * kSteps,
                    args.x.scales + t0 * x_groups, args.k};
   const float* x_minimums = args.x.x_minimums + t0 * x_groups;
   __m512 acc[kTokens];
@@ -116,7 +123,7 @@ void multiply_tile(const QuantisedGemmArgs& args, const std::byte* tile, int64_t
         }
       }
       x.quants += kPackedGroup;
-      x.sums += 2;
+      x.starts += kSteps;
       x.scales += 1;
     }
     block += packed_block_bytes(kFormat);
@@ -138,14 +145,40 @@ void multiply_last(const QuantisedGemmArgs& args, const std::byte* tile, int64_t
   multiply_tile<kFormat, kMost>(args, tile, t, r);
 }
 
+// What each sum begins at, [token][k / kScaleStep], into scratch.
 template <PackedFormat kFormat>
-void run(const QuantisedGemmArgs& args) {
+void write_starts(const QuantisedGemmArgs& args) {
+  if constexpr (kUnsignedOffset<kFormat> == 0) return;
+  auto* starts = reinterpret_cast<int32_t*>(args.scratch);
+  const int64_t count = args.m * (args.k / kScaleStep<kFormat>);
+  const int32_t* sums = args.x.sums;
+  for (int64_t i = 0; i < count; ++i) {
+    const int32_t sum = kScaleStep<kFormat> == 16 ? sums[i] : sums[2 * i] + sums[2 * i + 1];
+    starts[i] = -kUnsignedOffset<kFormat> * sum;
+  }
+}
+
+template <PackedFormat kFormat>
+void run_chunk(const QuantisedGemmArgs& args) {
+  write_starts<kFormat>(args);
   const int64_t tile_bytes = packed_tile_bytes(kFormat, args.k);
   for (int64_t r = 0; r < args.n; r += kPackedRows) {
     const std::byte* tile = args.tiles + r / kPackedRows * tile_bytes;
     int64_t t = 0;
     for (; args.m - t > 8; t += 8) multiply_tile<kFormat, 8>(args, tile, t, r);
     if (t < args.m) multiply_last<kFormat, 8>(args, tile, t, r);
+  }
+}
+
+// As many tokens at a time as scratch has room for their starts.
+template <PackedFormat kFormat>
+void run(const QuantisedGemmArgs& args) {
+  constexpr int64_t kStartsBytes = 512 << 10;
+  constexpr int64_t kFewest = 64;
+  const int64_t fit = kStartsBytes / 4 / (args.k / kScaleStep<kFormat>) / 8 * 8;
+  const int64_t chunk = fit < kFewest ? kFewest : fit;
+  for (int64_t t = 0; t < args.m; t += chunk) {
+    run_chunk<kFormat>(args.of_tokens(t, t + chunk < args.m ? t + chunk : args.m));
   }
 }
 

@@ -62,6 +62,7 @@ const KernelTable& table_bf16() {
     KernelTable t = table_vnni();
     t.name = "avx512_bf16";
     t.gemm = gemm_bf16;
+    t.attention_tile = attention_tile_bf16;
     t.peak_bf16 = peak_bf16;
     return t;
   }();
