@@ -140,6 +140,25 @@ TEST_CASE("gemm: small factors of whole tiles") {
   }
 }
 
+// c = a b with b in rows of k, bf16 factors and an f32 result whose rows lie `c_stride` apart.
+void multiply_rows(const KernelTable& table, int64_t m, int64_t n, int64_t k,
+                   const testing::GuardedBuffer& a, const testing::GuardedBuffer& b,
+                   const testing::GuardedBuffer& c, int64_t c_stride,
+                   const testing::GuardedBuffer& scratch) {
+  table.gemm({.m = m,
+              .n = n,
+              .k = k,
+              .a = a.data(),
+              .a_stride = k,
+              .b = b.data(),
+              .b_stride = k,
+              .b_transposed = true,
+              .type = DType::bf16,
+              .c = c.data(),
+              .c_stride = c_stride,
+              .scratch = static_cast<std::byte*>(scratch.data())});
+}
+
 // Where rows of the result begin on lines, whole tiles of sums may be stored there at once.
 TEST_CASE("gemm: a result on lines has the bits of one off them") {
   using testing::GuardedBuffer;
@@ -160,22 +179,8 @@ TEST_CASE("gemm: a result on lines has the bits of one off them") {
       GuardedBuffer scratch(DType::i8, kGemmScratchBytes);
       on.fill(7);
       off.fill(7);
-      const auto product = [&](GuardedBuffer& c, int64_t c_stride) {
-        table->gemm({.m = m,
-                     .n = n,
-                     .k = k,
-                     .a = a.data(),
-                     .a_stride = k,
-                     .b = b.data(),
-                     .b_stride = k,
-                     .b_transposed = true,
-                     .type = DType::bf16,
-                     .c = c.data(),
-                     .c_stride = c_stride,
-                     .scratch = static_cast<std::byte*>(scratch.data())});
-      };
-      product(on, stride);
-      product(off, stride + 1);
+      multiply_rows(*table, m, n, k, a, b, on, stride, scratch);
+      multiply_rows(*table, m, n, k, a, b, off, stride + 1, scratch);
       int64_t different = 0;
       for (int64_t i = 0; i < m; ++i) {
         for (int64_t j = 0; j < stride; ++j) {
@@ -205,18 +210,7 @@ TEST_CASE("gemm: no page behind the factors, the result or scratch is touched") 
     for (const KernelTable* table : supported_tables()) {
       CAPTURE(table->name);
       GuardedBuffer c(DType::f32, m * n), scratch(DType::i8, kGemmScratchBytes);
-      table->gemm({.m = m,
-                   .n = n,
-                   .k = k,
-                   .a = a.data(),
-                   .a_stride = k,
-                   .b = b.data(),
-                   .b_stride = k,
-                   .b_transposed = true,
-                   .type = DType::bf16,
-                   .c = c.data(),
-                   .c_stride = n,
-                   .scratch = static_cast<std::byte*>(scratch.data())});
+      multiply_rows(*table, m, n, k, a, b, c, n, scratch);
       CHECK(std::ranges::all_of(c.values(), [](double x) { return std::isfinite(x); }));
       CHECK((a.intact() && b.intact() && c.intact() && scratch.intact()));
     }
