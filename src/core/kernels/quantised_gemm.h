@@ -33,7 +33,7 @@ struct QuantisedRows {
 struct QuantisedGemmArgs {
   QuantisedRows x;
   int64_t m = 0;
-  int64_t k = 0;  // a multiple of packed_block_size(format)
+  int64_t k = 0;  // > 0, a multiple of packed_block_size(format)
   PackedFormat format = PackedFormat::q8_0;
   const std::byte* tiles = nullptr;  // packed_tiles(n) of them, end to end
   int64_t n = 0;                     // rows of w, columns of y

@@ -163,6 +163,9 @@ void backward(Context& ctx, const AttentionOperands& of, const BackwardOperands&
   clear(more.dq, SegmentRows::queries);
   clear(more.dk, SegmentRows::keys);
   clear(more.dv, SegmentRows::keys);
+  // Part of the definition of dk and dv, which add one block after the other. Few enough that
+  // scores and their gradients stay in the second-level cache.
+  constexpr int64_t kBlockRows = 256;
   const int64_t rows = std::max<int64_t>(1, kBlockRows / of.shape.group()) * of.shape.group();
   const BackwardScratch size(nullptr, rows, longest(segments), of.shape.head_dim, of.element());
   const PoolVector<AttentionBlock> tasks = attention_blocks(ctx, segments, of.shape, 0);

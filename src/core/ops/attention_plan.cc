@@ -141,7 +141,9 @@ PoolVector<AttentionBlock> attention_blocks(Context& ctx,
                                             const std::vector<AttentionSegment>& segments,
                                             const AttentionShape& shape, int64_t rows) {
   const auto step_of = [&](const AttentionSegment& segment) {
-    return std::max<int64_t>(1, rows == 0 ? segment.num_queries : rows / shape.group());
+    const int64_t step = rows == 0 ? segment.num_queries : rows / shape.group();
+    constexpr int64_t kWhole = 16;  // whole tiles of products
+    return rows != 0 && step > kWhole ? step / kWhole * kWhole : std::max<int64_t>(1, step);
   };
   int64_t count = 0;
   for (const AttentionSegment& segment : segments) {

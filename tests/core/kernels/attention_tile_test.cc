@@ -121,7 +121,7 @@ TEST_CASE("attention_tile: a whole tile under a maximum that stays has the bits 
   constexpr int64_t kWhole = 128;
   for (const KernelTable* table : supported_tables()) {
     CAPTURE(table->name);
-    for (const float top : {5.0f, 1.25f, -kInf, 1e30f}) {
+    for (const float top : {5.0f, 4.0f, 1.25f, -kInf, 1e30f}) {
       CAPTURE(top);
       Case part(DType::bf16, kWhole + 16, 8);
       Case whole(DType::bf16, kWhole + 16, 8);
@@ -129,10 +129,14 @@ TEST_CASE("attention_tile: a whole tile under a maximum that stays has the bits 
         part.first.i32()[r] = whole.first.i32()[r] = 0;
         part.last.i32()[r] = whole.last.i32()[r] = kWhole;
       }
-      part.row_max.fill(top);
-      whole.row_max.fill(top);
+      for (Case* c : {&part, &whole}) {
+        c->row_max.fill(top);
+        c->row_sum.fill(3);
+        c->output.fill(0.7);
+      }
       float* const odd = part.scores.f32() + part.stride;  // the second row
-      odd[3] = std::numeric_limits<float>::quiet_NaN();
+      odd[3] = 1e3f;                                       // hidden from a maximum by the next one
+      odd[16 + 3] = std::numeric_limits<float>::quiet_NaN();
       std::fill_n(odd + 2 * part.stride, kWhole, -kInf);
       odd[3 * part.stride + 100] = -kInf;
       odd[3 * part.stride + 101] = -3e38f;
@@ -142,11 +146,12 @@ TEST_CASE("attention_tile: a whole tile under a maximum that stays has the bits 
       table->attention_tile(part.args(), {0, kRows});
       table->attention_tile(cut, {0, kRows});
       CHECK(same_bytes(whole.row_max, part.row_max));
+      CHECK(same_bytes(whole.output, part.output));
       for (int64_t r = 0; r < kRows; ++r) {
         CAPTURE(r);
         if (r == 1) {
           CHECK(
-              (std::isnan(whole.row_sum.get(r)) && std::isnan(whole.p.get(r * whole.stride + 3))));
+              (std::isnan(whole.row_sum.get(r)) && std::isnan(whole.p.get(r * whole.stride + 19))));
           continue;
         }
         CHECK(whole.row_sum.get(r) == part.row_sum.get(r));

@@ -123,7 +123,7 @@ TEST_CASE("gemm: few rows have the bits that they have among many") {
 // The shapes of attention, whose left factor tiles load where it lies: groups of one to three.
 TEST_CASE("gemm: small factors of whole tiles") {
   RandomStream random(9);
-  for (const int64_t m : {48, 64, 70, 80, 112, 144, 256}) {
+  for (const int64_t m : {48, 64, 70, 80, 112, 144, 256, 512}) {
     for (const int64_t k : {64, 128, 512, 544}) {
       for (const bool b_transposed : {false, true}) {
         GemmShape shape{.m = m, .n = m == 70 ? 64 : 88, .k = k, .type = DType::bf16};
@@ -162,7 +162,9 @@ void multiply_rows(const KernelTable& table, int64_t m, int64_t n, int64_t k,
 // Where rows of the result begin on lines, whole tiles of sums may be stored there at once.
 TEST_CASE("gemm: a result on lines has the bits of one off them") {
   using testing::GuardedBuffer;
-  for (const auto [m, n, k] : {std::array<int64_t, 3>{64, 128, 128},
+  for (const auto [m, n, k] : {std::array<int64_t, 3>{512, 128, 128},
+                               {16, 256, 256},
+                               {64, 32, 0},
                                {80, 48, 64},
                                {256, 144, 2112},
                                {70, 130, 96},

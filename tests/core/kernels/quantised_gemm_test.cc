@@ -66,9 +66,8 @@ GuardedBuffer random_tiles(PackedFormat format, int64_t n, int64_t k, RandomStre
 void multiply(const KernelTable& table, PackedFormat format, const Activations& x, int64_t m,
               int64_t k, const GuardedBuffer& tiles, int64_t n, float* y, int64_t y_stride,
               int64_t tile_tokens = 11) {
-  std::vector<std::byte> scratch(static_cast<size_t>(quantised_gemm_scratch(k)) + 64);
-  auto at = reinterpret_cast<uintptr_t>(scratch.data());
-  at = (at + 63) / 64 * 64;
+  const int64_t bytes = (quantised_gemm_scratch(k) + 63) / 64 * 64;
+  const GuardedBuffer scratch(DType::i8, bytes);
   table.quantised_gemm({.x = x.view(),
                         .m = m,
                         .k = k,
@@ -77,8 +76,9 @@ void multiply(const KernelTable& table, PackedFormat format, const Activations& 
                         .n = n,
                         .y = y,
                         .y_stride = y_stride,
-                        .scratch = reinterpret_cast<std::byte*>(at),
+                        .scratch = static_cast<std::byte*>(scratch.data()),
                         .tile_tokens = tile_tokens});
+  CHECK(scratch.intact());
 }
 
 void compare(PackedFormat format, int64_t m, int64_t k, int64_t n, RandomStream& random) {

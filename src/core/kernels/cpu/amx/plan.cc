@@ -49,7 +49,7 @@ double multiply_cycles(int64_t left, int64_t right) {
 // others a tile would touch twice as many, each time that it is loaded.
 bool lies_as_tiles(const Factor& factor, int64_t k) {
   constexpr int64_t kRowBytes = 1 << 10;  // more, and lines of 16 rows fall into few sets
-  constexpr int64_t kFactorBytes = 1 << 17;
+  constexpr int64_t kFactorBytes = 1 << 18;
   const bool on_lines =
       reinterpret_cast<uintptr_t>(factor.data) % 64 == 0 && 2 * factor.stride % 64 == 0;
   return on_lines && factor.k_contiguous && factor.lanes % kTileWidth == 0 && k % kTileDepth == 0 &&

@@ -2,11 +2,11 @@
 // of a long context see every key of a tile and nothing above their maximum so far: such a row is
 // eight registers, without a maximum over lanes and without rescaling.
 //
-// vcvtne2ps2bf16 makes p below 2^-126 zero, as the products that take p as a factor do themselves.
+// vcvtne2ps2bf16 makes p below 2^-126 zero, as the products that take p as a factor would.
 #include <immintrin.h>
 
 #include "core/kernels/cpu/avx512/kernels.h"
-#include "core/kernels/cpu/loops/attention_tile.h"
+#include "core/kernels/cpu/loops/exp.h"
 #include "core/kernels/cpu/loops/f32x16.h"
 
 namespace cadre::kernels::avx512 {
@@ -21,8 +21,8 @@ void store_pair(bf16* p, V low, V high) {
   _mm512_storeu_si512(p, (__m512i)_mm512_cvtne2ps_pbh(high.lanes, low.lanes));
 }
 
-// A row that sees kKeys keys. False, with nothing changed, if one scores above row_max, or if none
-// ever scored above -inf.
+// A row that sees kKeys keys. False, with nothing but p changed, if one scores above row_max or is
+// not a number, or if none ever scored above -inf.
 bool follow_maximum(const float* scores, float scale, float row_max, float* row_sum, bf16* p) {
   V s[kRegisters];
 #pragma GCC unroll 8
@@ -41,7 +41,11 @@ bool follow_maximum(const float* scores, float scale, float row_max, float* row_
     store_pair(p + i * V::kWidth, low, high);
     sum = (sum + low) + high;
   }
-  *row_sum += sum.sum();
+  // A maximum does not tell of every NaN, nor then of what is above it.
+  const float total = sum.sum();
+  constexpr float kBound = 2.0f * kKeys;
+  if (!(total <= kBound)) return false;
+  *row_sum += total;
   return true;
 }
 
@@ -49,7 +53,7 @@ bool follow_maximum(const float* scores, float scale, float row_max, float* row_
 
 void attention_tile_bf16(const AttentionTileArgs& args, Range rows) noexcept {
   const bool fast = args.p_type == DType::bf16 && args.width == kKeys && args.scale > 0.0f;
-  if (!fast) return loops::attention_tile<V>(args, rows);
+  if (!fast) return attention_tile(args, rows);
   for (int64_t r = rows.begin; r < rows.end; ++r) {
     auto* p = static_cast<bf16*>(args.p) + r * args.p_stride;
     const bool all = args.first_key[r] <= 0 && args.num_keys[r] >= kKeys;
@@ -57,7 +61,7 @@ void attention_tile_bf16(const AttentionTileArgs& args, Range rows) noexcept {
                               args.row_sum + r, p)) {
       continue;
     }
-    loops::attention_tile<V>(args, {r, r + 1});
+    attention_tile(args, {r, r + 1});
   }
 }
 

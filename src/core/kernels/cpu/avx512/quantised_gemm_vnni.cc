@@ -33,7 +33,7 @@ WeightGroup load_unsigned(const std::byte* group) {
 
 // Asks for the share of a group in the lines of a block, header and all: the processor's own
 // prefetching stops at each page and begins late. First into the second-level cache, which keeps
-// three times as many lines on their way as the first one does, then from there. Inlined early, for
+// more lines on their way than the first one does, then from there. Inlined early, for
 // the compiler takes a function that does nothing else for one without effect, and drops its calls.
 constexpr int64_t kFarBytes = 4096;
 constexpr int64_t kNearBytes = 1536;
@@ -100,6 +100,7 @@ void multiply_tile(const QuantisedGemmArgs& args, const std::byte* tile, int64_t
   const float* x_minimums = args.x.x_minimums + t0 * x_groups;
   __m512 acc[kTokens];
   for (int t = 0; t < kTokens; ++t) acc[t] = _mm512_setzero_ps();
+  const bool from_memory = t0 == 0;  // later passes find the tile in a cache
   const std::byte* block = tile;
   for (int64_t first = 0; first < x_groups; first += kGroups) {
     const __m512 d = load_halves(block);
@@ -107,7 +108,7 @@ void multiply_tile(const QuantisedGemmArgs& args, const std::byte* tile, int64_t
     if constexpr (packed_has_minimum(kFormat)) dmin = load_halves(block + 32);
     const std::byte* quants = block + packed_header_bytes(kFormat);
     for (int64_t g = 0; g < kGroups; ++g, quants += packed_group_bytes(kFormat)) {
-      prefetch_share<kFormat>(block, g);
+      if (from_memory) prefetch_share<kFormat>(block, g);
       const WeightGroup w = load_unsigned<kFormat>(quants);
       if constexpr (kFormat == PackedFormat::q6_k) {
         add_dots<kFormat, kTokens, 0, 4>(acc, w, x, group_scale<kFormat>(block, d, 2 * g));
