@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "cli/progress.h"
 #include "core/base/random.h"
 #include "core/ops/attention.h"
 #include "model/cost.h"
@@ -44,9 +45,13 @@ BenchSequences::BenchSequences(Context& ctx, const BenchModelOptions& options)
   const int64_t text = longest(options.texts, 1);
   const int64_t batch = std::ranges::max(options.batches);
   const int64_t context = model_.decoder->spec().max_positions;
+  if (prompt == 0 && text == 0) {
+    fail(ErrorKind::invalid_input, "bench: -p 0 and -n 0 leave nothing to measure");
+  }
   if (std::max(prompt, text) > context) {
-    fail(ErrorKind::invalid_input, "bench: sequences of {} tokens, the model's context holds {}",
-         std::max(prompt, text), context);
+    fail(ErrorKind::invalid_input,
+         "bench: -d and {} together are {} tokens, the model's context holds {}",
+         prompt > text ? "-p" : "-n", std::max(prompt, text), context);
   }
   // Each sequence wastes up to a page.
   const int64_t tokens = std::max(prompt, batch * (text + ops::kAttentionTile)) + chunk_;
@@ -65,13 +70,38 @@ int64_t BenchSequences::num_parameters() const {
   return model::cost(model_.decoder->spec()).total_parameters;
 }
 
+int64_t BenchSequences::take_back(int64_t batch, int64_t depth) {
+  if (static_cast<int64_t>(sequences_.size()) != batch) return 0;
+  int64_t most = 0;
+  int64_t least = depth;
+  for (size_t s = 0; s < sequences_.size(); ++s) {
+    infer::CacheSequence& sequence = sequences_[s];
+    const int64_t left = cache_->truncate(sequence, std::min(depth, sequence.length));
+    texts_[s].resize(static_cast<size_t>(left));
+    most = std::max(most, left);
+    least = std::min(least, left);
+  }
+  return most == least ? least : 0;
+}
+
 void BenchSequences::reset(int64_t batch, int64_t depth) {
-  for (infer::CacheSequence& sequence : sequences_) cache_->abandon(sequence);
-  sequences_.clear();
-  texts_.assign(static_cast<size_t>(batch), {});
-  for (int64_t i = 0; i < batch; ++i) sequences_.push_back(cache_->make_sequence());
+  int64_t done = take_back(batch, depth);
+  if (done == 0) {
+    for (infer::CacheSequence& sequence : sequences_) cache_->abandon(sequence);
+    sequences_.clear();
+    texts_.assign(static_cast<size_t>(batch), {});
+    for (int64_t i = 0; i < batch; ++i) sequences_.push_back(cache_->make_sequence());
+  }
+  if (done == depth) return;
+  ProgressBar bar("reading", "tokens", batch * (depth - done));
+  bar.stops_on_signals();
+  const int64_t begin = done;
   const int64_t chunk = std::max<int64_t>(1, chunk_ / batch);
-  for (int64_t done = 0; done < depth; done += chunk) pass(std::min(chunk, depth - done));
+  for (; done < depth; done += std::min(chunk, depth - done)) {
+    pass(std::min(chunk, depth - done));
+    bar.update(batch * (done - begin));
+  }
+  bar.finish();
 }
 
 BenchPass BenchSequences::pass(int64_t count) {

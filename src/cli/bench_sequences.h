@@ -45,12 +45,17 @@ class BenchSequences {
   // Null if all experts are in memory.
   model::ExpertCache* experts() const { return model_.experts.get(); }
 
-  // Forgets all and reads `depth` random tokens for each of `batch` sequences.
+  // Each of `batch` sequences has read `depth` random tokens: those that are there already, or else
+  // others, behind a progress bar.
   void reset(int64_t batch, int64_t depth);
   // `count` more tokens for each sequence in one pass, and the logits behind the last of each.
   BenchPass pass(int64_t count);
 
  private:
+  // Goes back to `depth` tokens in each sequence if there are `batch` of them; returns how many are
+  // left, or were there. 0: they have to begin anew.
+  int64_t take_back(int64_t batch, int64_t depth);
+
   Context& ctx_;
   int64_t chunk_;
   model::LoadedModel model_;

@@ -17,6 +17,7 @@
 #include "cli/stop_signals.h"
 #include "cli/terminal.h"
 #include "core/io/json_value.h"
+#include "infer/sampler.h"
 #include "infer/session.h"
 #include "infer/stop_strings.h"
 
@@ -49,7 +50,7 @@ struct Options {
 };
 
 io::JsonValue as_json(const infer::GenerateResult& result, const std::vector<int32_t>& prompt,
-                      const std::string& text) {
+                      const std::string& text, const text::Tokenizer* tokenizer) {
   io::JsonValue json = io::JsonValue::object();
   json.set("prompt_tokens", prompt)
       .set("tokens", result.tokens)
@@ -57,7 +58,9 @@ io::JsonValue as_json(const infer::GenerateResult& result, const std::vector<int
       .set("stop_reason", infer::stop_reason_name(result.reason))
       .set("prefill_seconds", result.prefill_seconds)
       .set("decode_seconds", result.decode_seconds);
-  if (!result.logprobs.empty()) json.set("logprobs", logprobs_json(result.logprobs));
+  if (!result.logprobs.empty()) {
+    json.set("logprobs", logprobs_json(result.logprobs, tokenizer));
+  }
   return json;
 }
 
@@ -192,7 +195,8 @@ void run_one(Context& ctx, const Options& options, Loaded& loaded,
   if (stream) show(stream->finish());
   if (stream && stream->stopped()) result.reason = infer::StopReason::stop_string;
   if (options.json) {
-    io::JsonValue json = as_json(result, prompt, text);
+    io::JsonValue json =
+        as_json(result, prompt, text, loaded.tokenizer ? &*loaded.tokenizer : nullptr);
     if (options.expert_counts) json.set("expert_counts", loaded.trace->counts_json());
     if (loaded.model.experts) json.set("experts", experts_json(loaded.model.experts->statistics()));
     print("{}\n", json.dump());
@@ -223,6 +227,7 @@ void run(const Options& options, const CLI::App& app) {
     generate.stop_tokens.push_back(static_cast<int32_t>(loaded.spec.eos_token_id));
   }
   generate.sampler = options.sampler;
+  static_cast<void>(infer::Sampler(generate.sampler));  // refuses what it cannot take
   if (options.max_tokens == 0) fail(ErrorKind::invalid_input, "-n 0, expected a number of tokens");
   generate.max_tokens = options.max_tokens < 0 ? int64_t{1} << 40 : options.max_tokens;
   draw_seed(generate.sampler);

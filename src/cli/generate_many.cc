@@ -15,6 +15,7 @@
 #include "core/base/file.h"
 #include "core/io/json.h"
 #include "infer/stop_strings.h"
+#include "text/utf8.h"
 
 namespace cadre::cli {
 namespace {
@@ -50,7 +51,8 @@ class Writer {
  public:
   Writer(const text::Tokenizer& tokenizer, const std::vector<PromptLine>& prompts,
          const GenerateMany& options)
-      : prompts_(prompts),
+      : tokenizer_(tokenizer),
+        prompts_(prompts),
         answers_(options.answers),
         bar_("generating", "texts", std::ssize(prompts) * options.answers) {
     for (int64_t i = 0; i < std::ssize(prompts) * answers_; ++i) {
@@ -110,7 +112,7 @@ class Writer {
         .set("tokens", line.num_tokens)
         .set("prompt_tokens", line.end->prompt_tokens)
         .set("stop_reason", infer::stop_reason_name(line.end->reason));
-    if (!line.logprobs.empty()) json.set("logprobs", logprobs_json(line.logprobs));
+    if (!line.logprobs.empty()) json.set("logprobs", logprobs_json(line.logprobs, &tokenizer_));
     if (line.end->error) {
       try {
         std::rethrow_exception(line.end->error);
@@ -121,6 +123,7 @@ class Writer {
     print("{}\n", json.dump());
   }
 
+  const text::Tokenizer& tokenizer_;
   const std::vector<PromptLine>& prompts_;
   int64_t answers_;
   ProgressBar bar_;
@@ -145,10 +148,20 @@ void report(const infer::EngineStatistics& now, double seconds) {
 
 }  // namespace
 
-io::JsonValue logprobs_json(const std::vector<infer::TokenLogprobs>& logprobs) {
-  const auto entry = [](const infer::TokenLogprob& token) {
+io::JsonValue logprobs_json(const std::vector<infer::TokenLogprobs>& logprobs,
+                            const text::Tokenizer* tokenizer) {
+  const auto entry = [&](const infer::TokenLogprob& token) {
     JsonValue json = JsonValue::object();
-    return json.set("id", token.id).set("logprob", token.logprob);
+    json.set("id", token.id);
+    if (tokenizer != nullptr) {
+      const std::string_view raw = tokenizer->token_bytes(token.id);
+      std::string readable;
+      text::append_repaired(raw, readable);
+      JsonValue bytes = JsonValue::array();
+      for (const char c : raw) bytes.push(int64_t{static_cast<uint8_t>(c)});
+      json.set("token", readable).set("bytes", std::move(bytes));
+    }
+    return json.set("logprob", token.logprob);
   };
   JsonValue list = JsonValue::array();
   for (const infer::TokenLogprobs& place : logprobs) {

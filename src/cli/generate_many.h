@@ -28,8 +28,11 @@ struct PromptLine {
 // naming file and line, for a line that is neither, and Error(invalid_input) if there is no prompt.
 std::vector<PromptLine> read_prompts(const std::filesystem::path& file);
 
-// As "logprobs" of vLLM, with ids: [{"id", "logprob", "top": [{"id", "logprob"}, ...]}, ...].
-io::JsonValue logprobs_json(const std::vector<infer::TokenLogprobs>& logprobs);
+// As "logprobs" of the chat completions that servers speak, with ids: [{"id", "token", "bytes",
+// "logprob", "top": [{"id", ...}, ...]}, ...]. Without a tokenizer (null) there are no "token", the
+// text with what is no UTF-8 replaced, and no "bytes".
+io::JsonValue logprobs_json(const std::vector<infer::TokenLogprobs>& logprobs,
+                            const text::Tokenizer* tokenizer);
 
 // A line of standard error, if there was one.
 void report_draft_failures(const infer::EngineStatistics& now);

@@ -2,12 +2,14 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <filesystem>
 #include <new>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/command.h"
@@ -54,27 +56,71 @@ std::vector<std::string> subcommands_of(CLI::App* app) {
   return names;
 }
 
+// Options that users of llama.cpp look for and what takes their place here.
+std::string_view known_elsewhere(std::string_view option) {
+  struct Option {
+    std::string_view name;
+    std::string_view here;
+  };
+  constexpr std::string_view kModel = "the model is the first argument";
+  constexpr std::string_view kContext = "the context is as long as the model's";
+  constexpr std::string_view kDevice = "all layers run on the processor";
+  constexpr std::string_view kAttention = "attention is always computed in tiles";
+  constexpr std::string_view kBatch = "--prefill-chunk says how much of a prompt is read at a time";
+  constexpr Option kOptions[] = {{"-m", kModel},
+                                 {"--model", kModel},
+                                 {"-c", kContext},
+                                 {"--ctx-size", kContext},
+                                 {"-ngl", kDevice},
+                                 {"--n-gpu-layers", kDevice},
+                                 {"--gpu-layers", kDevice},
+                                 {"-fa", kAttention},
+                                 {"--flash-attn", kAttention},
+                                 {"-ub", kBatch},
+                                 {"-b", kBatch},
+                                 {"--batch-size", kBatch},
+                                 {"--ubatch-size", kBatch},
+                                 {"--grammar-file", "--grammar takes a file"}};
+  for (const Option& known : kOptions) {
+    if (known.name == option) return known.here;
+  }
+  return "";
+}
+
+// "-ngl 99" is read as -n with the value "gl", which leaves "99": the option is what was meant.
+std::string meant_by(const std::string& extra, const std::vector<std::string_view>& arguments) {
+  const auto found = std::find(arguments.begin(), arguments.end(), extra);
+  if (extra.starts_with('-') || found == arguments.end() || found == arguments.begin()) {
+    return extra;
+  }
+  const std::string_view before = *(found - 1);
+  const bool joined = before.size() > 2 && before[0] == '-' && before[1] != '-';
+  return joined ? std::string(before) : extra;
+}
+
 // What CLI11 could not place, with the nearest thing it could have placed.
-int report_misuse(CLI::App* root, const CLI::ParseError& error) {
+int report_misuse(CLI::App* root, const CLI::ParseError& error,
+                  const std::vector<std::string_view>& arguments) {
   CLI::App* app = deepest(root);
   const std::vector<std::string> extras = app->remaining();
   const std::string see_help = fmt::format("see {} --help", full_name(app));
   if (extras.empty()) {
     return report(ErrorKind::invalid_input, fmt::format("{}; {}", error.what(), see_help));
   }
-  std::string unknown = extras.front();
+  std::string unknown = meant_by(extras.front(), arguments);
   const bool is_flag = unknown.size() > 1 && unknown[0] == '-';
   if (is_flag) unknown = unknown.substr(0, unknown.find('='));
   const std::vector<std::string> known = is_flag ? flags_of(app) : subcommands_of(app);
-  const std::string nearest = nearest_name(unknown, known);
-  return report(
-      ErrorKind::invalid_input,
-      fmt::format("{}: unknown {} \"{}\"; {}{}", full_name(app),
-                  is_flag         ? "option"
-                  : known.empty() ? "argument"
-                                  : "command",
-                  unknown, nearest.empty() ? "" : fmt::format("did you mean \"{}\"? ", nearest),
-                  see_help));
+  const std::string near = near_name(unknown, known);
+  std::string hint;
+  if (const std::string_view here = known_elsewhere(unknown); is_flag && !here.empty()) {
+    hint = fmt::format("{}; ", here);
+  } else if (!near.empty()) {
+    hint = fmt::format("did you mean \"{}\"? ", near);
+  }
+  const char* const what = is_flag ? "option" : known.empty() ? "argument" : "command";
+  return report(ErrorKind::invalid_input, fmt::format("{}: unknown {} \"{}\"; {}{}", full_name(app),
+                                                      what, unknown, hint, see_help));
 }
 
 void declare(CLI::App& root) {
@@ -105,7 +151,7 @@ int run_guarded(CLI::App& root, int argc, const char* const* argv) {
     flush_output();
     return code;
   } catch (const CLI::ParseError& error) {
-    return report_misuse(&root, error);
+    return report_misuse(&root, error, {argv + 1, argv + argc});
   }
   if (root.get_subcommands().empty()) print_text(root.help());
   flush_output();

@@ -64,6 +64,25 @@ void check_options(const Options& options) {
     fail(ErrorKind::invalid_input, "--pure and --tensor: expected a format of GGUF, not {}",
          options.format);
   }
+  if (!to_hf && !options.format.empty()) {
+    quant::format_from_name(options.format, "int4, int8, fp8");
+  }
+  if (to_hf && options.output.ends_with(".gguf")) {
+    fail(ErrorKind::invalid_input, "{}: --format {} writes a folder, expected a name without .gguf",
+         options.output, options.format);
+  }
+  if (!to_hf && options.output.ends_with('/')) {
+    fail(ErrorKind::invalid_input, "{}: {} writes a GGUF file, expected a name without /",
+         options.output, options.format.empty() ? "--target" : "--format " + options.format);
+  }
+  if (options.pure && options.format.empty()) {
+    fail(ErrorKind::invalid_input, "--pure: expected --format with it");
+  }
+  if (options.target.find_first_not_of("0123456789.") == std::string::npos &&
+      !options.target.empty()) {
+    fail(ErrorKind::invalid_input, "--target {}: expected a unit, as 4.5bpw or 3.8GB",
+         options.target);
+  }
   if ((!to_hf || hf.scheme == quant::HfScheme::fp8) &&
       (options.zero_point || options.group != 32)) {
     fail(ErrorKind::invalid_input, "--group and --zero-point: expected --format int4 or int8");
@@ -165,8 +184,12 @@ io::StoredType choose(Context& ctx, const Options& options, const model::Weights
   const quant::SizeTarget target = target_of(options, place, spec, tensors);
   ProgressBar bar("measuring", "tensors", static_cast<int64_t>(tensors.size()));
   bar.stops_on_signals();
-  quant::choose_types(ctx, weights, importance, fixed, spec.num_layers(), target, tensors,
-                      [&](int64_t done) { bar.update(done); });
+  try {
+    quant::choose_types(ctx, weights, importance, fixed, spec.num_layers(), target, tensors,
+                        [&](int64_t done) { bar.update(done); });
+  } catch (const Error& error) {
+    fail(error.kind(), "--target {}: {}", options.target, error.what());
+  }
   bar.finish();
   std::vector<std::pair<int64_t, io::StoredType>> bytes;
   for (const quant::OutputTensor& tensor : tensors) {
@@ -231,6 +254,7 @@ void run(const Options& options) {
   report.coverage = importance.coverage();
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   warn_of_unreached(report.coverage);
+  if (!to_hf) warn_of_unpacked(report.tensors);
   if (options.json) {
     print("{}\n", as_json(report).dump());
     return;

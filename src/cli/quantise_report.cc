@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <map>
+#include <variant>
 
 #include "cli/human.h"
 #include "cli/terminal.h"
+#include "core/tensor/packed_matrix.h"
 
 namespace cadre::cli {
 namespace {
@@ -87,6 +89,23 @@ void print_coverage(const std::vector<ExpertCoverage>& coverage) {
     print("{:<14} {:>7} {:>10.0f} {:>10.0f} {:>10.0f} {:>10}\n", layer.layer, layer.tokens.size(),
           *std::ranges::min_element(layer.tokens), median(layer.tokens),
           *std::ranges::max_element(layer.tokens), layer.unreached());
+  }
+}
+
+void warn_of_unpacked(const std::vector<OutputTensor>& tensors) {
+  std::map<std::string, int64_t> counts;
+  for (const OutputTensor& tensor : tensors) {
+    const auto* blocks = std::get_if<BlockType>(&tensor.type);
+    const bool looked_up = tensor.group == TensorGroup::embedding;
+    if (blocks == nullptr || looked_up || packed_format(*blocks)) continue;
+    ++counts[tensor.format()];
+  }
+  for (const auto& [format, count] : counts) {
+    print_error(fmt::format(
+        "note: {} tensors are in {}, which takes little room in the file but is unpacked "
+        "when the model is loaded; q4_0, q8_0, and for rows of a multiple of 256 q4_k, "
+        "q5_k and q6_k, are computed with as they are",
+        grouped(count), format));
   }
 }
 

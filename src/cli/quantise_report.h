@@ -30,6 +30,8 @@ struct QuantiseReport {
 void print_summary(const QuantiseReport& report);
 // A row for each layer: tokens of the expert with fewest, the median one and the one with most.
 void print_coverage(const std::vector<quant::ExpertCoverage>& coverage);
+// Formats that nothing computes with as they are stored, a line to standard error for each.
+void warn_of_unpacked(const std::vector<quant::OutputTensor>& tensors);
 // Experts that the text never reached, one line to standard error; nothing if there are none.
 void warn_of_unreached(const std::vector<quant::ExpertCoverage>& coverage);
 io::JsonValue as_json(const QuantiseReport& report);

@@ -76,6 +76,13 @@ void run(Options& options) {
     fail(ErrorKind::invalid_input, "--folder {} with --resume {}: a run goes on in its own folder",
          config.run.folder, options.resume);
   }
+  // A run that was to take some minutes takes the steps that are asked for now.
+  if (options.job.resume && config.run.minutes > 0.0) {
+    const train::RunConfig before =
+        train::read_config(fs::path(options.resume) / "config.toml").run;
+    const bool other_steps = config.run.steps != before.steps;
+    if (other_steps && config.run.minutes == before.minutes) config.run.minutes = 0.0;
+  }
   // A run folder stands for its latest checkpoint, as everywhere.
   if (!options.job.resume && !config.model.init_from.empty()) {
     config.model.init_from = find_model(config.model.init_from).string();

@@ -156,8 +156,8 @@ Tensor Engine::forward(Context& ctx, const std::vector<ScheduledTokens>& plan) {
 std::span<const Event> Engine::step(Context& ctx) {
   if (lookup_ > 0 || draft_) make_drafts(ctx);
   events_.clear();
-  events_.swap(pending_);
   const std::vector<ScheduledTokens>& plan = scheduler_.plan(ctx);
+  events_.swap(pending_);  // which stay for another step if there is no plan for this one
   if (plan.empty()) return events_;
   ++statistics_.steps;
   const auto now = Answer::Clock::now();

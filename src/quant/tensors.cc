@@ -133,17 +133,26 @@ std::vector<OutputTensor> hf_tensors(const model::ModelSpec& spec) {
   return tensors_of(model::find_family(spec.architecture).layouts.front(), spec);
 }
 
-io::StoredType format_from_name(std::string_view name) {
+io::StoredType format_from_name(std::string_view name, std::string_view others) {
+  std::string lower(name);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
   std::string known;
+  std::string hint;
   for (const BlockType type : kBlockTypes) {
-    if (block_type_name(type) == name) return type;
-    known += fmt::format("{}, ", block_type_name(type));
+    const std::string_view own = block_type_name(type);
+    if (own == lower) return type;
+    // llama.cpp's mixtures, such as Q4_K_M.
+    if (lower.starts_with(own)) hint = fmt::format("; the nearest is {}", own);
+    known += fmt::format("{}, ", own);
   }
   for (const DType type : kElementTypes) {
-    if (dtype_name(type) == name) return type;
+    if (dtype_name(type) == lower) return type;
     known += fmt::format("{}{}", dtype_name(type), type == kElementTypes.back() ? "" : ", ");
   }
-  fail(ErrorKind::invalid_input, "format \"{}\": there are {}", name, known);
+  if (!others.empty()) known += fmt::format(", {}", others);
+  fail(ErrorKind::invalid_input, "format \"{}\": there are {}{}", name, known, hint);
 }
 
 std::string format_name(const io::StoredType& type) {

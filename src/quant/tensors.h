@@ -47,8 +47,9 @@ std::vector<OutputTensor> gguf_tensors(const model::ModelSpec& spec);
 // The same for a Hugging Face directory with one tensor for each expert.
 std::vector<OutputTensor> hf_tensors(const model::ModelSpec& spec);
 
-// "q4_k": every BlockType, and "f16", "bf16", "f32". Throws Error(invalid_input) listing them.
-io::StoredType format_from_name(std::string_view name);
+// "q4_k" or "Q4_K": every BlockType, and "f16", "bf16", "f32". Throws Error(invalid_input) listing
+// them and `others`, which the caller knows.
+io::StoredType format_from_name(std::string_view name, std::string_view others = {});
 std::string format_name(const io::StoredType& type);
 
 // `type`, or what stands in for it where rows of that width are not whole blocks: the format of

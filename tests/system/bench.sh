@@ -12,7 +12,7 @@ expect_error 5 'expected a multiple of 32' "$cadre" bench $model -p 8 -n 0 --cac
 # A prompt may fill the whole context of 64.
 run "$cadre" bench $model -p 64 -n 0 -r 1 --threads 1
 expect_output 'pp64 +1 +0 '
-expect_error 2 'sequences of 65 tokens' "$cadre" bench $model -p 0 -n 64 --threads 1
-expect_error 2 'sequences of 80 tokens' "$cadre" bench $model -p 16 -n 0 -d 64 --threads 1
+expect_error 2 'bench: -d and -n together are 65 tokens' "$cadre" bench $model -p 0 -n 64 --threads 1
+expect_error 2 'bench: -d and -p together are 80 tokens' "$cadre" bench $model -p 16 -n 0 -d 64 --threads 1
 expect_error 2 'either a model or --random' "$cadre" bench $model --random $model --threads 1
 expect_error 2 '"q3", expected stored, dense, q8_0' "$cadre" bench $model --weights q3 --threads 1

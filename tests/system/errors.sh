@@ -4,6 +4,9 @@
 expect_error 2 'unknown command "tokeniser"; did you mean "tokenizer"' "$cadre" tokeniser
 expect_error 2 'unknown command "buidl"; did you mean "build"' "$cadre" data buidl
 expect_error 2 'unknown option "--top-kk"; did you mean "--top-k"' "$cadre" generate x --top-kk 3
+expect_error 2 'unknown option "--ctx-size"; the context is as long as' "$cadre" generate x --ctx-size 3
+expect_error 2 'unknown option "-ngl"; all layers run' "$cadre" generate x -p a -ngl 99
+expect_error 2 'unknown command "frobnicate"; see cadre --help' "$cadre" frobnicate
 expect_error 2 '\-\-temperature.*hot' "$cadre" generate x --temperature hot
 expect_error 2 '\-\-kernels.*avx3.*scalar' "$cadre" generate x --prompt a --kernels avx3
 expect_error 2 'required' "$cadre" tokenizer info

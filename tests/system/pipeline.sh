@@ -73,6 +73,7 @@ run $many --answers 2
 [ "$(wc -l <"$work/out")" -eq 6 ] || fail "two answers to three prompts, $(wc -l <"$work/out") texts"
 run $many --logprobs 1
 [ "$(grep -c '"logprobs": *\[{"id"' "$work/out")" -eq 3 ] || fail "--prompts writes no log probabilities"
+[ "$(grep -c '"token": *"[^"]*", *"bytes": *\[[0-9]' "$work/out")" -eq 3 ] || fail "log probabilities without the tokens' bytes"
 expect_error 2 'logprobs' "$cadre" generate "$work/run" -p The --logprobs 1
 expect_error 2 'draft' "$cadre" generate "$work/run" -p The --draft-tokens 3
 echo '{"text": 1}' >"$work/wrong.jsonl"

@@ -58,7 +58,12 @@ run "$cadre" quantise "$work/q4.gguf" "$work/zero" --format int4 --group 64 --ze
 
 expect_error 2 'one of --format and --target' "$cadre" quantise "$work/run" "$work/x"
 expect_error 2 'there are q2_k' "$cadre" quantise "$work/run" "$work/x" --format iq2_xxs
-expect_error 2 'least possible' "$cadre" quantise "$work/run" "$work/x" --target 1bpw
+expect_error 2 'there are .*int4, int8, fp8; the nearest is q4_k' \
+  "$cadre" quantise "$work/run" "$work/x" --format Q4_K_M
+expect_error 2 'without .gguf' "$cadre" quantise "$work/run" "$work/x.gguf" --format int4
+expect_error 2 'target 1bpw: .*least possible' "$cadre" quantise "$work/run" "$work/x" --target 1bpw
+expect_error 2 'target 4.5: expected a unit' "$cadre" quantise "$work/run" "$work/x" --target 4.5
+expect_error 2 'pure: expected --format' "$cadre" quantise "$work/run" "$work/x" --target 4bpw --pure
 expect_error 2 'bits a weight' "$cadre" quantise "$work/run" "$work/x" --target xbpw
 expect_error 2 'no tensor' "$cadre" quantise "$work/run" "$work/x" --format q4_k --tensor 'a.*=q8_0'
 expect_error 2 'int4 or int8' "$cadre" quantise "$work/run" "$work/x" --format q4_k --group 64

@@ -41,6 +41,13 @@ for run in stopped killed; do
   cmp "$work/expected" "$work/found" || fail "the $run run ended with other weights"
 done
 
+# Steps that are asked for go before the minutes that a run began with.
+run "$cadre" train --dataset "$work/data" $tiny --minutes 0.05 --folder "$work/timed"
+done=$(readlink "$work/timed/latest" | tr -dc 0-9 | sed 's/^0*//')
+run "$cadre" train --resume "$work/timed" --steps $((done + 2))
+more=$(readlink "$work/timed/latest" | tr -dc 0-9 | sed 's/^0*//')
+[ "$more" -eq $((done + 2)) ] || fail "a run of $done steps went on to $more, expected 2 more"
+
 expect_error 2 'goes on in its own folder' \
   "$cadre" train --resume "$work/stopped" --folder "$work/elsewhere" --steps 99
 # A run folder stands for its latest checkpoint.

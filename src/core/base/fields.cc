@@ -36,6 +36,12 @@ std::string nearest_name(std::string_view unknown, const std::vector<std::string
   return best == known.end() ? std::string() : *best;
 }
 
+std::string near_name(std::string_view unknown, const std::vector<std::string>& known) {
+  const std::string nearest = nearest_name(unknown, known);
+  const size_t letters = unknown.size() - std::min(unknown.find_first_not_of('-'), unknown.size());
+  return edit_distance(unknown, nearest) <= (letters + 2) / 3 ? nearest : std::string();
+}
+
 void check_interval(std::string_view where, std::string_view key, double value, Interval interval) {
   if (!(value >= interval.low && value <= interval.high)) {
     fail(ErrorKind::invalid_input, "{}: {} = {}, expected {} to {}", where, key, value,

@@ -31,6 +31,8 @@ struct Choices {
 
 // The known name that is nearest to an unknown one by edit distance; empty if known is empty.
 std::string nearest_name(std::string_view unknown, const std::vector<std::string>& known);
+// The same, but empty too if more than a third of its letters would have to change.
+std::string near_name(std::string_view unknown, const std::vector<std::string>& known);
 
 // Throws Error(invalid_input): `where: key = value, expected low to high`.
 void check_interval(std::string_view where, std::string_view key, double value, Interval interval);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <string>
 #include <system_error>
@@ -49,11 +50,16 @@ StagedOutput::StagedOutput(fs::path place, bool replace)
       temporary_(beside(place_, ".tmp")),
       replace_(replace) {
   if (fs::exists(place_) && !replace_) {
-    fail(ErrorKind::invalid_input, "{}: is there already", place_.string());
+    fail(ErrorKind::invalid_input, "{}: is there already, expected a new name (or --force)",
+         place_.string());
   }
   if (!fs::is_directory(place_.parent_path())) {
     fail(ErrorKind::not_found, "{}: the folder {} is not there", place_.string(),
          place_.parent_path().string());
+  }
+  if (::access(place_.parent_path().c_str(), W_OK) != 0) {
+    fail(ErrorKind::invalid_input, "{}: nothing can be written to the folder {}: {}",
+         place_.string(), place_.parent_path().string(), std::generic_category().message(errno));
   }
   fs::remove_all(temporary_);
 }

@@ -37,8 +37,8 @@ using SoftmaxBackwardFn = void(const SoftmaxBackwardArgs& args, Range rows) noex
 //
 // Keys outside [first_key, num_keys) get p = 0, up to `width`. A row without keys, or whose keys
 // all score -inf, is left alone, its p zero. p is written as p_type (f32 or bf16), and sum adds the
-// values before that rounding; a p of bf16 below 2^-126 may be zero. What else a row computes depends
-// on its keys and their place in the tile alone, neither on the other rows nor on `width`.
+// values before that rounding; a p of bf16 below 2^-126 may be zero. What else a row computes
+// depends on its keys and their place in the tile alone, neither on the other rows nor on `width`.
 struct AttentionTileArgs {
   const float* scores;  // [rows, scores_stride]
   int64_t scores_stride;

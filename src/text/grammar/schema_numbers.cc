@@ -1,5 +1,6 @@
 #include "text/grammar/schema_numbers.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -11,6 +12,7 @@ namespace cadre::text::grammar {
 namespace {
 
 constexpr size_t kDigits = 18;
+constexpr int64_t kFraction = 18;
 constexpr int64_t kMaxModulus = 15'000;
 const std::string kAnyFraction = R"((\.\d+)?)";
 
@@ -111,10 +113,8 @@ std::string at_most(const Decimal& n, bool strict) {
   return "-" + kAnyMagnitude + "|" + magnitude_to(n, strict);
 }
 
-// Decimals that are multiples of m: the remainder of the digits so far, and how many of them stand
-// behind the point. With m = k / 10^d, a number of f <= d digits behind the point is a multiple if
-// its digits times 10^(d-f) are one of k; digits beyond d have to be zeros.
-CharDfa multiples(const Decimal& m, std::string_view where) {
+// The digits of m as an integer, which is k below.
+int64_t modulus_of(const Decimal& m, std::string_view where) {
   const auto places = static_cast<int64_t>(m.fraction.size());
   const std::string digits = m.whole + m.fraction;
   int64_t k = 0;
@@ -125,6 +125,14 @@ CharDfa multiples(const Decimal& m, std::string_view where) {
          "{}: multipleOf {}.{} is not supported, expected at most {} without its point", where,
          m.whole, m.fraction, kMaxModulus / (places + 2));
   }
+  return k;
+}
+
+// Decimals that are multiples of m: the remainder of the digits so far, and how many of them stand
+// behind the point. With m = k / 10^d, a number of f <= d digits behind the point is a multiple if
+// its digits times 10^(d-f) are one of k; digits beyond d have to be zeros.
+CharDfa multiples(const Decimal& m, int64_t k) {
+  const auto places = static_cast<int64_t>(m.fraction.size());
   // State 0: nothing yet; 1: a sign; then k states for each number of digits behind the point, 0
   // to `places`.
   CharDfa dfa;
@@ -221,19 +229,36 @@ CharDfa number_automaton(const NumberBounds& bounds, std::string_view where,
   const auto automaton = [&](const std::string& pattern) {
     return pattern_automaton(pattern, Anchoring::whole, where, limits, budget);
   };
-  // Lengths times remainders would be too many states.
-  const bool unlimited = bounds.multiple_of.has_value();
-  std::string format = unlimited ? R"(-?(0|[1-9]\d*))" : R"(-?(0|[1-9]\d{0,17}))";
-  if (!bounds.integer) format += unlimited ? R"((\.\d+)?)" : R"((\.\d{1,18})?)";
-  if (!bounds.integer && !bounds.any()) format += R"(([eE][+-]?1?\d{1,2})?)";
-  CharDfa result = automaton(format);
-  const auto restrict_to = [&](const CharDfa& other) {
-    result = intersection(result, other, limits, budget);
+  // Numbers of at most `digits` before the point, or of any length.
+  const auto within = [&](std::optional<size_t> digits) {
+    const std::string more = digits ? "{0," + std::to_string(*digits - 1) + "}" : "*";
+    std::string format = R"(-?(0|[1-9]\d)" + more + ")";
+    if (!bounds.integer) format += digits ? R"((\.\d{1,18})?)" : R"((\.\d+)?)";
+    if (!bounds.integer && !bounds.any()) format += R"(([eE][+-]?1?\d{1,2})?)";
+    CharDfa result = automaton(format);
+    const auto restrict_to = [&](const CharDfa& other) {
+      result = intersection(result, other, limits, budget);
+    };
+    if (bounds.min) restrict_to(automaton(at_least(*bounds.min, bounds.above_min)));
+    if (bounds.max) restrict_to(automaton(at_most(*bounds.max, bounds.below_max)));
+    return result;
   };
-  if (bounds.min) restrict_to(automaton(at_least(*bounds.min, bounds.above_min)));
-  if (bounds.max) restrict_to(automaton(at_most(*bounds.max, bounds.below_max)));
-  if (bounds.multiple_of) restrict_to(multiples(*bounds.multiple_of, where));
-  return result;
+  if (!bounds.multiple_of) return within(kDigits);
+  // Counting digits takes a state for each of them and each remainder, but for digits behind those
+  // of the divisor, which are zeros. Fewer digits are counted if the states are too many, and none
+  // if few would be left.
+  const int64_t k = modulus_of(*bounds.multiple_of, where);
+  const CharDfa divisible = multiples(*bounds.multiple_of, k);
+  const int64_t room = limits.max_dfa_states / k;
+  constexpr int64_t kFewest = 9;
+  const auto places = static_cast<int64_t>(bounds.multiple_of->fraction.size());
+  const int64_t zeros = bounds.integer ? 0 : std::max<int64_t>(0, kFraction - places);
+  const int64_t digits = std::min(static_cast<int64_t>(kDigits), room - places - 5);
+  if (digits >= kFewest) {
+    const CharDfa counted = within(static_cast<size_t>(digits));
+    if (counted.states() - zeros <= room) return intersection(counted, divisible, limits, budget);
+  }
+  return intersection(within(std::nullopt), divisible, limits, budget);
 }
 
 }  // namespace cadre::text::grammar

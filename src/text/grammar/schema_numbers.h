@@ -35,8 +35,9 @@ struct NumberBounds {
 };
 
 // Texts of JSON numbers within the bounds, of at most 18 digits before the point and 18 behind it;
-// with an exponent below 200 if there are no bounds. Throws Error(unsupported) for a multiple_of
-// that would need too many states.
+// with an exponent below 200 if there are no bounds. With a multiple_of of hundreds the digits
+// before the point may be fewer, at least 9, and with one of thousands they are not counted at all.
+// Throws Error(unsupported) for a multiple_of that would need too many states.
 CharDfa number_automaton(const NumberBounds& bounds, std::string_view where,
                          const GrammarLimits& limits, WorkBudget& budget);
 
