@@ -50,7 +50,7 @@ StagedOutput::StagedOutput(fs::path place, bool replace)
       temporary_(beside(place_, ".tmp")),
       replace_(replace) {
   if (fs::exists(place_) && !replace_) {
-    fail(ErrorKind::invalid_input, "{}: is there already, expected a new name (or --force)",
+    fail(ErrorKind::invalid_input, "{}: is there already, expected a new name (or force)",
          place_.string());
   }
   if (!fs::is_directory(place_.parent_path())) {

@@ -161,19 +161,15 @@ void forward_block(Context& ctx, const AttentionOperands& of, const AttentionBlo
 
 // Rows of a block make no difference to the result. Many of them, so that packing the keys of a
 // tile and bringing them from memory cost little; fewer if threads would be left without work.
-PoolVector<AttentionBlock> forward_blocks(Context& ctx, const AttentionShape& shape,
-                                          const std::vector<AttentionSegment>& segments) {
+int64_t rows_of_blocks(Context& ctx, const AttentionShape& shape,
+                       const std::vector<AttentionSegment>& segments) {
   constexpr int64_t kMost = 512;
   constexpr int64_t kFewest = 128;
-  constexpr size_t kBlocksPerThread = 4;
-  const size_t enough = kBlocksPerThread * static_cast<size_t>(ctx.pool().num_threads());
+  constexpr int64_t kBlocksPerThread = 4;
+  const int64_t enough = kBlocksPerThread * ctx.pool().num_threads();
   int64_t rows = kMost;
-  PoolVector<AttentionBlock> blocks = attention_blocks(ctx, segments, shape, rows);
-  while (rows > kFewest && blocks.size() < enough) {
-    rows /= 2;
-    blocks = attention_blocks(ctx, segments, shape, rows);
-  }
-  return blocks;
+  while (rows > kFewest && count_attention_blocks(segments, shape, rows) < enough) rows /= 2;
+  return rows;
 }
 
 }  // namespace
@@ -182,7 +178,8 @@ void attention_forward(Context& ctx, const AttentionOperands& of,
                        const std::vector<AttentionSegment>& segments, const Tensor& out,
                        float* lse) {
   zero_rows_outside(out, rows_of_segments(ctx, segments, SegmentRows::queries));
-  const PoolVector<AttentionBlock> blocks = forward_blocks(ctx, of.shape, segments);
+  const PoolVector<AttentionBlock> blocks =
+      attention_blocks(ctx, segments, of.shape, rows_of_blocks(ctx, of.shape, segments));
   int64_t rows = 1;
   for (const AttentionBlock& block : blocks) rows = std::max(rows, of.max_rows(block));
   const ForwardScratch size(nullptr, rows, of.shape.head_dim, of.element(), of.sink_q != nullptr);

@@ -80,6 +80,13 @@ void check_table(const AttentionSegment& s, int64_t first, int64_t end, int64_t 
   }
 }
 
+// Queries of a block of about `rows` rows.
+int64_t block_queries(const AttentionSegment& segment, const AttentionShape& shape, int64_t rows) {
+  const int64_t step = rows == 0 ? segment.num_queries : rows / shape.group();
+  constexpr int64_t kWhole = 16;  // whole tiles of products
+  return rows != 0 && step > kWhole ? step / kWhole * kWhole : std::max<int64_t>(1, step);
+}
+
 }  // namespace
 
 AttentionShape check_attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v,
@@ -137,23 +144,23 @@ PoolVector<Range> rows_of_segments(Context& ctx, const std::vector<AttentionSegm
   return rows;
 }
 
+int64_t count_attention_blocks(const std::vector<AttentionSegment>& segments,
+                               const AttentionShape& shape, int64_t rows) {
+  int64_t count = 0;
+  for (const AttentionSegment& segment : segments) {
+    const int64_t step = block_queries(segment, shape, rows);
+    count += (segment.num_queries + step - 1) / step * shape.num_kv_heads;
+  }
+  return count;
+}
+
 PoolVector<AttentionBlock> attention_blocks(Context& ctx,
                                             const std::vector<AttentionSegment>& segments,
                                             const AttentionShape& shape, int64_t rows) {
-  const auto step_of = [&](const AttentionSegment& segment) {
-    const int64_t step = rows == 0 ? segment.num_queries : rows / shape.group();
-    constexpr int64_t kWhole = 16;  // whole tiles of products
-    return rows != 0 && step > kWhole ? step / kWhole * kWhole : std::max<int64_t>(1, step);
-  };
-  int64_t count = 0;
-  for (const AttentionSegment& segment : segments) {
-    const int64_t step = step_of(segment);
-    count += (segment.num_queries + step - 1) / step * shape.num_kv_heads;
-  }
   PoolVector<AttentionBlock> blocks(ctx.allocator());
-  blocks.reserve(static_cast<size_t>(count));
+  blocks.reserve(static_cast<size_t>(count_attention_blocks(segments, shape, rows)));
   for (const AttentionSegment& segment : segments) {
-    const int64_t step = step_of(segment);
+    const int64_t step = block_queries(segment, shape, rows);
     for (int64_t begin = 0; begin < segment.num_queries; begin += step) {
       const Range queries = {begin, std::min(segment.num_queries, begin + step)};
       for (int64_t h = 0; h < shape.num_kv_heads; ++h) blocks.push_back({segment, h, queries});

@@ -64,6 +64,8 @@ struct AttentionTile {
 
 // Cuts segments and heads into blocks of about `rows` rows, those with most work first. rows = 0
 // keeps all queries of a segment in one block.
+int64_t count_attention_blocks(const std::vector<AttentionSegment>& segments,
+                               const AttentionShape& shape, int64_t rows);
 PoolVector<AttentionBlock> attention_blocks(Context& ctx,
                                             const std::vector<AttentionSegment>& segments,
                                             const AttentionShape& shape, int64_t rows);

@@ -12,7 +12,6 @@ namespace cadre::text::grammar {
 namespace {
 
 constexpr size_t kDigits = 18;
-constexpr int64_t kFraction = 18;
 constexpr int64_t kMaxModulus = 15'000;
 const std::string kAnyFraction = R"((\.\d+)?)";
 
@@ -251,9 +250,10 @@ CharDfa number_automaton(const NumberBounds& bounds, std::string_view where,
   const CharDfa divisible = multiples(*bounds.multiple_of, k);
   const int64_t room = limits.max_dfa_states / k;
   constexpr int64_t kFewest = 9;
+  constexpr auto kMost = static_cast<int64_t>(kDigits);
   const auto places = static_cast<int64_t>(bounds.multiple_of->fraction.size());
-  const int64_t zeros = bounds.integer ? 0 : std::max<int64_t>(0, kFraction - places);
-  const int64_t digits = std::min(static_cast<int64_t>(kDigits), room - places - 5);
+  const int64_t zeros = bounds.integer ? 0 : std::max<int64_t>(0, kMost - places);
+  const int64_t digits = std::min(kMost, room - places - 5);
   if (digits >= kFewest) {
     const CharDfa counted = within(static_cast<size_t>(digits));
     if (counted.states() - zeros <= room) return intersection(counted, divisible, limits, budget);

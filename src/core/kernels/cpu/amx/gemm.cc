@@ -133,7 +133,7 @@ class Product {
               .end = into_c ? place_in_c(left, right)
                      : last ? block_
                             : waiting,
-              .end_layout = into_c ? layout_of_c() : SumsLayout::packed(right.tiles),
+              .end_layout = into_c ? layout_of_c() : packed_sums(right),
               .output = output,
               .chore = &chore});
     if (!last || into_c) return;
@@ -147,6 +147,7 @@ class Product {
             .first_right = right.first});
   }
 
+  static SumsLayout packed_sums(Group right) { return {64, right.tiles * kTileBytes, kTileBytes}; }
   static TileLayout packed_layout(Group left) { return {64, kTileBytes, left.tiles * kTileBytes}; }
   TileLayout layout_in_place() const {
     const int64_t row = 2 * plan_.left.stride;

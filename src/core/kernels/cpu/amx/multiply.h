@@ -36,8 +36,6 @@ struct SumsLayout {
   int64_t row;
   int64_t left;
   int64_t right;
-
-  static SumsLayout packed(int64_t right_tiles) { return {64, right_tiles * 1024, 1024}; }
 };
 
 struct MultiplyArgs {
