@@ -11,8 +11,9 @@ namespace cadre {
 namespace {
 
 // Parallel sections follow each other within microseconds, so a waiting thread first looks for a
-// while before it sleeps. Yielding keeps a machine with more threads than cores from stalling.
-constexpr int kSpins = 2000;
+// while, half a millisecond, before it sleeps: to wake it takes as long as many a section. Yielding
+// keeps a machine with more threads than cores from stalling.
+constexpr int kSpins = 10000;
 
 void pause() { __builtin_ia32_pause(); }
 

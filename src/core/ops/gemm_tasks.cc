@@ -10,7 +10,7 @@ namespace {
 // Tasks for each thread: enough that the last one does not wait long, few enough that large blocks
 // pack their operands seldom.
 constexpr int64_t kTasksPerThread = 3;
-// Multiply-adds of a task below which handing it out costs more than it brings.
+// Work, in multiply-adds, of a task below which handing it out costs more than it brings.
 constexpr int64_t kLeastWork = int64_t{1} << 19;
 // Blocks have whole register tiles.
 constexpr int64_t kMultiple = 32;
@@ -21,8 +21,12 @@ struct Block {
   Range columns;
 };
 
+// Rows of a whose multiply-adds take as long as reading b does.
+constexpr int64_t kReadRows = 8;
+
 int64_t work(const kernels::GemmArgs& args) {
-  return args.m * args.n * std::max<int64_t>(args.k, 1);
+  if (args.m == 0) return 0;
+  return (args.m + kReadRows) * args.n * std::max<int64_t>(args.k, 1);
 }
 
 int64_t divide_up(int64_t x, int64_t y) { return (x + y - 1) / y; }

@@ -4,7 +4,9 @@
 // is plus 128) and the sums begin at -offset * sum of the activations: integers, so exact.
 //
 // For one token the loop is bound by memory; for eight by the two multipliers: 64 products of a
-// group against 24 instructions that scale and add.
+// group against 24 instructions that scale and add. Two tiles are read in turn, about 2 KiB of
+// each: the processor fetches ahead in two pages at once, and what it has on its way grows by a
+// fifth.
 #include <immintrin.h>
 
 #include "core/kernels/cpu/avx512/kernels.h"
@@ -35,8 +37,8 @@ WeightGroup load_unsigned(const std::byte* group) {
 // prefetching stops at each page and begins late. First into the second-level cache, which keeps
 // more lines on their way than the first one does, then from there. Inlined early, for
 // the compiler takes a function that does nothing else for one without effect, and drops its calls.
-constexpr int64_t kFarBytes = 4096;
-constexpr int64_t kNearBytes = 1536;
+constexpr int64_t kFarBytes = 3072;
+constexpr int64_t kNearBytes = 1024;
 template <PackedFormat kFormat>
 [[gnu::always_inline]] inline void prefetch_share(const std::byte* block, int64_t group) {
   constexpr int64_t kGroups = packed_block_size(kFormat) / kPackedGroup;
@@ -88,28 +90,37 @@ template <PackedFormat kFormat, int kTokens, int kBegin, int kEnd>
   }
 }
 
-// kTokens rows of x against one tile.
+// Groups of a tile, about 2 KiB, that are read before it is another tile's turn; whole halves of
+// blocks.
+template <PackedFormat kFormat>
+constexpr int64_t kTurn = kFormat == PackedFormat::q4_0 ? 7 : 4;
+
+// Adds groups [begin, end) of a tile, times rows [t0, t0 + kTokens) of x, to sums [kTokens, 16].
 template <PackedFormat kFormat, int kTokens>
-void multiply_tile(const QuantisedGemmArgs& args, const std::byte* tile, int64_t t0, int64_t r0) {
+void add_groups(const QuantisedGemmArgs& args, const std::byte* tile, int64_t t0, Range groups,
+                float* sums) {
   constexpr int64_t kSteps = kPackedGroup / kScaleStep<kFormat>;
   constexpr int64_t kGroups = packed_block_size(kFormat) / kPackedGroup;
+  constexpr int64_t kInner = kGroups < kTurn<kFormat> ? kGroups : kTurn<kFormat>;
   const int64_t x_groups = args.k / kPackedGroup;
-  Activations x = {args.x.quants + t0 * args.k,
-                   reinterpret_cast<const int32_t*>(args.scratch) + t0 * x_groups * kSteps,
-                   args.x.scales + t0 * x_groups, args.k};
-  const float* x_minimums = args.x.x_minimums + t0 * x_groups;
+  const int64_t x_at = t0 * x_groups + groups.begin;
+  Activations x = {args.x.quants + t0 * args.k + groups.begin * kPackedGroup,
+                   reinterpret_cast<const int32_t*>(args.scratch) + x_at * kSteps,
+                   args.x.scales + x_at, args.k};
+  const float* x_minimums = args.x.x_minimums + x_at;
   __m512 acc[kTokens];
-  for (int t = 0; t < kTokens; ++t) acc[t] = _mm512_setzero_ps();
+  for (int t = 0; t < kTokens; ++t) acc[t] = _mm512_load_ps(sums + 16 * t);
   const bool from_memory = t0 == 0;  // later passes find the tile in a cache
-  const std::byte* block = tile;
-  for (int64_t first = 0; first < x_groups; first += kGroups) {
+  for (int64_t first = groups.begin; first < groups.end; first += kInner) {
+    const std::byte* block = tile + first / kGroups * packed_block_bytes(kFormat);
     const __m512 d = load_halves(block);
     [[maybe_unused]] __m512 dmin = d;
     if constexpr (packed_has_minimum(kFormat)) dmin = load_halves(block + 32);
-    const std::byte* quants = block + packed_header_bytes(kFormat);
-    for (int64_t g = 0; g < kGroups; ++g, quants += packed_group_bytes(kFormat)) {
+    for (int64_t i = 0; i < kInner; ++i) {
+      const int64_t g = first % kGroups + i;
       if (from_memory) prefetch_share<kFormat>(block, g);
-      const WeightGroup w = load_unsigned<kFormat>(quants);
+      const WeightGroup w = load_unsigned<kFormat>(block + packed_header_bytes(kFormat) +
+                                                   g * packed_group_bytes(kFormat));
       if constexpr (kFormat == PackedFormat::q6_k) {
         add_dots<kFormat, kTokens, 0, 4>(acc, w, x, group_scale<kFormat>(block, d, 2 * g));
         add_dots<kFormat, kTokens, 4, 8>(acc, w, x, group_scale<kFormat>(block, d, 2 * g + 1));
@@ -119,31 +130,61 @@ void multiply_tile(const QuantisedGemmArgs& args, const std::byte* tile, int64_t
       if constexpr (packed_has_minimum(kFormat)) {
         const __m512 minimum = group_minimum(block, dmin, g);
         for (int t = 0; t < kTokens; ++t) {
-          const float x_minimum = x_minimums[t * x_groups + first + g];
+          const float x_minimum = x_minimums[t * x_groups];
           acc[t] = _mm512_fmadd_ps(minimum, _mm512_set1_ps(x_minimum), acc[t]);
         }
       }
       x.quants += kPackedGroup;
       x.starts += kSteps;
       x.scales += 1;
+      x_minimums += 1;
     }
-    block += packed_block_bytes(kFormat);
   }
-  const int64_t columns = args.n - r0;
-  const __mmask16 mask = columns >= 16 ? 0xffff : static_cast<__mmask16>((1u << columns) - 1);
-  for (int t = 0; t < kTokens; ++t) {
-    _mm512_mask_storeu_ps(args.y + (t0 + t) * args.y_stride + r0, mask, acc[t]);
+  for (int t = 0; t < kTokens; ++t) _mm512_store_ps(sums + 16 * t, acc[t]);
+}
+
+// Tiles that are read in turn, in `count` streams: tile `first` and those `apart`, 2 * `apart` ..
+// behind it.
+struct Streams {
+  int64_t first;
+  int64_t apart;
+  int64_t count;
+};
+constexpr int64_t kMostStreams = 2;
+
+// kTokens rows of x against the tiles.
+template <PackedFormat kFormat, int kTokens>
+void multiply_tiles(const QuantisedGemmArgs& args, const Streams& streams, int64_t t0) {
+  const int64_t tile_bytes = packed_tile_bytes(kFormat, args.k);
+  const int64_t x_groups = args.k / kPackedGroup;
+  const int64_t turn = streams.count == 1 ? x_groups : kTurn<kFormat>;
+  alignas(64) float sums[kMostStreams][kTokens * kPackedRows] = {};
+  for (int64_t g = 0; g < x_groups; g += turn) {
+    const Range groups = {g, g + turn < x_groups ? g + turn : x_groups};
+    for (int64_t s = 0; s < streams.count; ++s) {
+      const std::byte* tile = args.tiles + (streams.first + s * streams.apart) * tile_bytes;
+      add_groups<kFormat, kTokens>(args, tile, t0, groups, sums[s]);
+    }
+  }
+  for (int64_t s = 0; s < streams.count; ++s) {
+    const int64_t r = (streams.first + s * streams.apart) * kPackedRows;
+    const int64_t columns = args.n - r;
+    const __mmask16 mask = columns >= 16 ? 0xffff : static_cast<__mmask16>((1u << columns) - 1);
+    for (int t = 0; t < kTokens; ++t) {
+      _mm512_mask_storeu_ps(args.y + (t0 + t) * args.y_stride + r, mask,
+                            _mm512_load_ps(sums[s] + 16 * t));
+    }
   }
 }
 
-// The last rows of x, at most kMost of them, in one pass over the tile: in a second one, which
-// finds the tile in a cache, memory would be idle.
+// The last rows of x, at most kMost of them, in one pass over the tiles: in a second one, which
+// finds them in a cache, memory would be idle.
 template <PackedFormat kFormat, int kMost>
-void multiply_last(const QuantisedGemmArgs& args, const std::byte* tile, int64_t t, int64_t r) {
+void multiply_last(const QuantisedGemmArgs& args, const Streams& streams, int64_t t) {
   if constexpr (kMost > 1) {
-    if (args.m - t < kMost) return multiply_last<kFormat, kMost - 1>(args, tile, t, r);
+    if (args.m - t < kMost) return multiply_last<kFormat, kMost - 1>(args, streams, t);
   }
-  multiply_tile<kFormat, kMost>(args, tile, t, r);
+  multiply_tiles<kFormat, kMost>(args, streams, t);
 }
 
 // What each sum begins at, [token][k / kScaleStep], into scratch.
@@ -162,12 +203,13 @@ void write_starts(const QuantisedGemmArgs& args) {
 template <PackedFormat kFormat>
 void run_chunk(const QuantisedGemmArgs& args) {
   write_starts<kFormat>(args);
-  const int64_t tile_bytes = packed_tile_bytes(kFormat, args.k);
-  for (int64_t r = 0; r < args.n; r += kPackedRows) {
-    const std::byte* tile = args.tiles + r / kPackedRows * tile_bytes;
+  const int64_t tiles = packed_tiles(args.n);
+  const int64_t apart = (tiles + kMostStreams - 1) / kMostStreams;
+  for (int64_t i = 0; i < apart; ++i) {
+    const Streams streams = {i, apart, (tiles - i + apart - 1) / apart};
     int64_t t = 0;
-    for (; args.m - t > 8; t += 8) multiply_tile<kFormat, 8>(args, tile, t, r);
-    if (t < args.m) multiply_last<kFormat, 8>(args, tile, t, r);
+    for (; args.m - t > 8; t += 8) multiply_tiles<kFormat, 8>(args, streams, t);
+    if (t < args.m) multiply_last<kFormat, 8>(args, streams, t);
   }
 }
 
