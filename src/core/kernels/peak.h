@@ -19,4 +19,11 @@ using ReadMemoryFn = uint64_t(const std::byte* from, int64_t bytes) noexcept;
 using WriteMemoryFn = void(std::byte* to, int64_t bytes) noexcept;
 using CopyMemoryFn = void(const std::byte* from, std::byte* to, int64_t bytes) noexcept;
 
+// The order in which memory was read fastest, of those tried: two halves in turns of half a page,
+// asked for ahead, first into the second-level cache. A plain loop reads 10 to 20 % less, for the
+// processor's own prefetching stops at each page.
+constexpr int64_t kReadTurn = 2048;
+constexpr int64_t kReadFar = 3072;
+constexpr int64_t kReadNear = 1024;
+
 }  // namespace cadre::kernels

@@ -42,11 +42,21 @@ int64_t peak_i8(int64_t flops) noexcept {
 
 uint64_t read_memory(const std::byte* from, int64_t bytes) noexcept {
   __m256i sum[4] = {};
-  for (int64_t i = 0; i < bytes; i += 128) {
+  const int64_t half = bytes / 2;
+  for (int64_t turn = 0; turn < half; turn += kReadTurn) {
+    for (const std::byte* stream : {from + turn, from + half + turn}) {
+      for (int64_t i = 0; i < kReadTurn; i += 128) {
+#pragma GCC unroll 2
+        for (int line = 0; line < 2; ++line) {
+          _mm_prefetch(stream + i + 64 * line + kReadFar, _MM_HINT_T1);
+          _mm_prefetch(stream + i + 64 * line + kReadNear, _MM_HINT_T0);
+        }
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) {
-      sum[v] = _mm256_add_epi64(
-          sum[v], _mm256_load_si256(reinterpret_cast<const __m256i*>(from + i + 32 * v)));
+        for (int v = 0; v < 4; ++v) {
+          sum[v] = _mm256_add_epi64(
+              sum[v], _mm256_load_si256(reinterpret_cast<const __m256i*>(stream + i + 32 * v)));
+        }
+      }
     }
   }
   alignas(32) uint64_t lanes[4];

@@ -35,10 +35,18 @@ int64_t peak_f32(int64_t flops) noexcept {
 
 uint64_t read_memory(const std::byte* from, int64_t bytes) noexcept {
   __m512i sum[4] = {};
-  for (int64_t i = 0; i < bytes; i += 256) {
+  const int64_t half = bytes / 2;
+  for (int64_t turn = 0; turn < half; turn += kReadTurn) {
+    for (const std::byte* stream : {from + turn, from + half + turn}) {
+      for (int64_t i = 0; i < kReadTurn; i += 256) {
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) {
-      sum[v] = _mm512_add_epi64(sum[v], _mm512_load_si512(from + i + 64 * v));
+        for (int v = 0; v < 4; ++v) {
+          const std::byte* line = stream + i + 64 * v;
+          _mm_prefetch(line + kReadFar, _MM_HINT_T1);
+          _mm_prefetch(line + kReadNear, _MM_HINT_T0);
+          sum[v] = _mm512_add_epi64(sum[v], _mm512_load_si512(line));
+        }
+      }
     }
   }
   return static_cast<uint64_t>(_mm512_reduce_add_epi64(

@@ -11,6 +11,7 @@
 
 #include "core/kernels/cpu/avx512/kernels.h"
 #include "core/kernels/cpu/avx512/quantised_weights.h"
+#include "core/kernels/peak.h"
 #include "core/kernels/quantised_gemm.h"
 
 namespace cadre::kernels::avx512 {
@@ -37,16 +38,14 @@ WeightGroup load_unsigned(const std::byte* group) {
 // prefetching stops at each page and begins late. First into the second-level cache, which keeps
 // more lines on their way than the first one does, then from there. Inlined early, for
 // the compiler takes a function that does nothing else for one without effect, and drops its calls.
-constexpr int64_t kFarBytes = 3072;
-constexpr int64_t kNearBytes = 1024;
 template <PackedFormat kFormat>
 [[gnu::always_inline]] inline void prefetch_share(const std::byte* block, int64_t group) {
   constexpr int64_t kGroups = packed_block_size(kFormat) / kPackedGroup;
   constexpr int64_t kLines = (packed_block_bytes(kFormat) / kGroups + 63) / 64;
   const auto* share = reinterpret_cast<const char*>(block) + group * kLines * 64;
   for (int64_t line = 0; line < kLines; ++line) {
-    _mm_prefetch(share + kFarBytes + 64 * line, _MM_HINT_T1);
-    _mm_prefetch(share + kNearBytes + 64 * line, _MM_HINT_T0);
+    _mm_prefetch(share + kReadFar + 64 * line, _MM_HINT_T1);
+    _mm_prefetch(share + kReadNear + 64 * line, _MM_HINT_T0);
   }
 }
 
@@ -90,8 +89,8 @@ template <PackedFormat kFormat, int kTokens, int kBegin, int kEnd>
   }
 }
 
-// Groups of a tile, about 2 KiB, that are read before it is another tile's turn; whole halves of
-// blocks.
+// Groups of a tile, about kReadTurn bytes, that are read before it is another tile's turn; whole
+// halves of blocks.
 template <PackedFormat kFormat>
 constexpr int64_t kTurn = kFormat == PackedFormat::q4_0 ? 7 : 4;
 
