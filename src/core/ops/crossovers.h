@@ -12,7 +12,7 @@ class Context;
 
 struct Crossovers {
   int64_t tile_tokens = 11;
-  int64_t task_kib = 512;
+  int64_t task_kib = 1024;
 
   void visit_fields(auto&& field) {
     field("tile_tokens", tile_tokens, Interval{1, 16},
